@@ -1,0 +1,29 @@
+"""Every error that tom_fink raises on purpose.
+
+A message names the thing at fault and what to do. Anything that is not a `FinkError` is unknown
+and stops the worker.
+"""
+
+
+class FinkError(Exception):
+    """Base class of the errors below."""
+
+
+class ConfigurationError(FinkError):
+    """A setting or an option has a value that cannot be used; the message names it and what it takes."""
+
+
+class MissingCredentials(ConfigurationError):  # noqa: N818 - a state to report, not a fault
+    """A stream cannot be opened because variables are unset; the message lists them."""
+
+
+class BadMessage(FinkError):  # noqa: N818 - named for the thing, as RejectedMessage is
+    """A Kafka message holds no alert: it cannot be decoded, or lacks an id, a time or a position."""
+
+
+class StreamError(FinkError):
+    """The broker refused the reader for good (wrong password, no such user, no right to the group)."""
+
+
+class AlertFileError(FinkError):
+    """A file given to a command is not an Avro container of alerts."""

@@ -1,0 +1,160 @@
+"""The rows that the writer makes, beside TOM Toolkit's own targets, lists and photometry."""
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+from tom_targets.models import BaseTarget, TargetList
+
+
+class Survey(models.TextChoices):
+    """The survey that an object belongs to, or whose format an alert has."""
+
+    ZTF = "ztf", "ZTF"
+    LSST = "lsst", "Rubin"
+    MM = "mm", "Multi-messenger"
+
+
+class Topic(models.Model):
+    """A Fink topic that has delivered an alert, and the target list that holds its targets.
+
+    TOM Toolkit does not keep list names unique; this table does, so that two readers that meet a
+    new topic together share one list.
+    """
+
+    name = models.CharField(max_length=200, unique=True)
+    survey = models.CharField(max_length=8, choices=Survey.choices)
+    target_list = models.OneToOneField(TargetList, null=True, on_delete=models.SET_NULL, related_name="fink_topic")
+    created = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self):
+        return self.name
+
+
+class FinkObject(models.Model):
+    """What Fink calls an object: a ZTF objectId, a Rubin diaObjectId, or a Solar System body.
+
+    It links an object to its target and carries the summary that tables sort by, so that a page
+    over a million objects needs no aggregate. The summary is worked out again from the alerts
+    each time one is added.
+    """
+
+    survey = models.CharField(max_length=8, choices=Survey.choices)
+    object_id = models.CharField(max_length=100)
+    target = models.ForeignKey(BaseTarget, null=True, on_delete=models.SET_NULL, related_name="fink_objects")
+    alert_count = models.PositiveIntegerField(default=0)
+    first_seen = models.DateTimeField(null=True)
+    last_seen = models.DateTimeField(null=True)
+    mag_ab = models.FloatField(null=True, help_text=_("AB magnitude of the newest alert's difference flux"))
+    is_positive = models.BooleanField(null=True, help_text=_("Sign of that difference flux"))
+    band = models.CharField(max_length=8, blank=True, default="")
+    fink_class = models.CharField(max_length=100, blank=True, default="")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["survey", "object_id"], name="tom_fink_object_once")]
+        indexes = [models.Index(fields=["-last_seen"], name="tom_fink_object_last_seen")]
+
+    def __str__(self):
+        return self.object_id
+
+
+class Alert(models.Model):
+    """One alert, stored once however many topics or replays bring it.
+
+    `topic`, `partition`, `offset` and `received_at` are those of the message that brought it
+    first; `TopicAlert` says in which other topics it came.
+    """
+
+    survey = models.CharField(max_length=8, choices=Survey.choices)
+    alert_id = models.CharField(max_length=100, help_text=_("candid, diaSourceId, or object, trigger and time"))
+    object_id = models.CharField(max_length=100, help_text=_("The survey's own id of the object"))
+    object = models.ForeignKey(FinkObject, on_delete=models.CASCADE, related_name="alerts")
+    target = models.ForeignKey(BaseTarget, null=True, on_delete=models.SET_NULL, related_name="fink_alerts")
+    observed_at = models.DateTimeField(help_text=_("UTC: start of the exposure for ZTF, its middle for Rubin"))
+    ra_deg = models.FloatField()
+    dec_deg = models.FloatField()
+    band = models.CharField(max_length=8, blank=True, default="")
+    mag_ab = models.FloatField(null=True, help_text=_("Of the difference flux's size; see is_positive"))
+    mag_err = models.FloatField(null=True)
+    flux_njy = models.FloatField(null=True, help_text=_("Signed difference flux"))
+    flux_err_njy = models.FloatField(null=True)
+    is_positive = models.BooleanField(null=True, help_text=_("Brighter than the reference image"))
+    fink_class = models.CharField(max_length=100, blank=True, default="")
+    fink_values = models.JSONField(default=dict, help_text=_("Fink's scores and cross-matches, without nulls"))
+    broker_end_at = models.DateTimeField(null=True, help_text=_("When Fink had finished with the alert"))
+    topic = models.CharField(max_length=249)
+    partition = models.IntegerField(null=True)
+    offset = models.BigIntegerField(null=True)
+    received_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["survey", "alert_id"], name="tom_fink_alert_once")]
+        indexes = [
+            models.Index(fields=["object", "-observed_at"], name="tom_fink_alert_newest"),
+            models.Index(fields=["target", "-observed_at"], name="tom_fink_alert_of_target"),
+        ]
+
+    def __str__(self):
+        return f"{self.get_survey_display()} alert {self.alert_id} of {self.object_id}"
+
+
+class TopicAlert(models.Model):
+    """That an alert came in a topic. The object and time are repeated here for the topic's pages."""
+
+    topic = models.ForeignKey(Topic, on_delete=models.CASCADE, related_name="deliveries")
+    alert = models.ForeignKey(Alert, on_delete=models.CASCADE, related_name="deliveries")
+    object = models.ForeignKey(FinkObject, on_delete=models.CASCADE, related_name="deliveries")
+    observed_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["topic", "alert"], name="tom_fink_topic_alert_once")]
+        indexes = [models.Index(fields=["topic", "observed_at"], name="tom_fink_topic_alert_time")]
+
+    def __str__(self):
+        return f"{self.alert_id} in {self.topic_id}"
+
+
+class Cutout(models.Model):
+    """One image of an object's first or latest alert, as the bytes of the FITS file that Fink sent."""
+
+    class Kind(models.TextChoices):
+        SCIENCE = "science", _("Science")
+        TEMPLATE = "template", _("Template")
+        DIFFERENCE = "difference", _("Difference")
+
+    alert = models.ForeignKey(Alert, on_delete=models.CASCADE, related_name="cutouts")
+    kind = models.CharField(max_length=10, choices=Kind.choices)
+    fits = models.BinaryField(help_text=_("FITS, gzipped for ZTF"))
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["alert", "kind"], name="tom_fink_cutout_once")]
+
+    def __str__(self):
+        return f"{self.kind} cutout of alert {self.alert_id}"
+
+
+class RejectedMessage(models.Model):
+    """A message that could not become an alert, kept whole so that nothing is lost.
+
+    The digest is part of what makes it unique: a cluster that was set up anew counts its offsets
+    from zero again, and a different message at the same place must not be taken for this one.
+    """
+
+    topic = models.CharField(max_length=249)
+    partition = models.IntegerField(null=True)
+    offset = models.BigIntegerField(null=True)
+    digest = models.CharField(max_length=64, help_text=_("SHA-256 of key and value"))
+    key = models.BinaryField(null=True)
+    value = models.BinaryField(null=True)
+    error = models.TextField()
+    received_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["topic", "partition", "offset", "digest"], name="tom_fink_rejected_once")
+        ]
+        ordering = ["-received_at"]
+
+    def __str__(self):
+        return f"{self.topic} [{self.partition}] {self.offset}: {self.error}"
