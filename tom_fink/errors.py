@@ -27,3 +27,7 @@ class StreamError(FinkError):
 
 class AlertFileError(FinkError):
     """A file given to a command is not an Avro container of alerts."""
+
+
+class UnreadableCutout(FinkError):  # noqa: N818 - named for the thing, as BadMessage is
+    """The bytes of a cutout are no FITS image that can be shown, or are larger than is allowed."""

@@ -36,8 +36,8 @@ class FinkObject(models.Model):
     """What Fink calls an object: a ZTF objectId, a Rubin diaObjectId, or a Solar System body.
 
     It links an object to its target and carries the summary that tables sort by, so that a page
-    over a million objects needs no aggregate. The summary is worked out again from the alerts
-    each time one is added.
+    over a million objects needs no aggregate. The writer brings the summary up to date with each
+    new alert, while it holds the row's lock.
     """
 
     survey = models.CharField(max_length=8, choices=Survey.choices)
@@ -69,7 +69,7 @@ class Alert(models.Model):
     survey = models.CharField(max_length=8, choices=Survey.choices)
     alert_id = models.CharField(max_length=100, help_text=_("candid, diaSourceId, or object, trigger and time"))
     object_id = models.CharField(max_length=100, help_text=_("The survey's own id of the object"))
-    object = models.ForeignKey(FinkObject, on_delete=models.CASCADE, related_name="alerts")
+    fink_object = models.ForeignKey(FinkObject, on_delete=models.CASCADE, related_name="alerts")
     target = models.ForeignKey(BaseTarget, null=True, on_delete=models.SET_NULL, related_name="fink_alerts")
     observed_at = models.DateTimeField(help_text=_("UTC: start of the exposure for ZTF, its middle for Rubin"))
     ra_deg = models.FloatField()
@@ -91,7 +91,7 @@ class Alert(models.Model):
     class Meta:
         constraints = [models.UniqueConstraint(fields=["survey", "alert_id"], name="tom_fink_alert_once")]
         indexes = [
-            models.Index(fields=["object", "-observed_at"], name="tom_fink_alert_newest"),
+            models.Index(fields=["fink_object", "-observed_at"], name="tom_fink_alert_newest"),
             models.Index(fields=["target", "-observed_at"], name="tom_fink_alert_of_target"),
         ]
 
@@ -104,12 +104,15 @@ class TopicAlert(models.Model):
 
     topic = models.ForeignKey(Topic, on_delete=models.CASCADE, related_name="deliveries")
     alert = models.ForeignKey(Alert, on_delete=models.CASCADE, related_name="deliveries")
-    object = models.ForeignKey(FinkObject, on_delete=models.CASCADE, related_name="deliveries")
+    fink_object = models.ForeignKey(FinkObject, on_delete=models.CASCADE, related_name="deliveries")
     observed_at = models.DateTimeField()
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["topic", "alert"], name="tom_fink_topic_alert_once")]
-        indexes = [models.Index(fields=["topic", "observed_at"], name="tom_fink_topic_alert_time")]
+        indexes = [
+            models.Index(fields=["topic", "observed_at"], name="tom_fink_topic_alert_time"),
+            models.Index(fields=["topic", "fink_object"], name="tom_fink_topic_object"),
+        ]
 
     def __str__(self):
         return f"{self.alert_id} in {self.topic_id}"

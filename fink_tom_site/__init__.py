@@ -1,0 +1,1 @@
+"""The site: settings, addresses and the demo. Everything about Fink is in `tom_fink`."""

@@ -1,0 +1,148 @@
+"""The variables that this site reads from the environment or from `.env`.
+
+`VARIABLES` is the whole list: settings.py reads nothing else, and a test holds `.env.example` to it.
+"""
+
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from zoneinfo import available_timezones
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+PERMISSIONS = ("OPEN", "PUBLIC", "PRIVATE")
+THEMES = ("light", "dark")
+
+
+@dataclass(frozen=True)
+class Variable:
+    """One variable: how it is read, its default, and in words what it takes."""
+
+    cast: Any
+    default: Any
+    takes: str
+    choices: tuple[str, ...] | None = None
+
+
+VARIABLES: dict[str, Variable] = {
+    # The site
+    "TOM_NAME": Variable(str, "Fink TOM", "a name"),
+    "TOM_THEME": Variable(str, "light", "light or dark", THEMES),
+    "TIME_ZONE": Variable(str, "UTC", "a time zone's name such as Europe/Paris"),
+    "SECRET_KEY": Variable(str, "", "a long random text"),
+    "DEBUG": Variable(bool, False, "true or false"),
+    "ALLOWED_HOSTS": Variable(list, ["localhost", "127.0.0.1"], "host names with commas between"),
+    "CSRF_TRUSTED_ORIGINS": Variable(list, [], "addresses such as https://tom.example.org with commas between"),
+    "HTTPS_ONLY": Variable(bool, False, "true or false"),
+    "DATABASE_URL": Variable(str, "", "an address such as postgres://user:password@host:5432/name"),
+    "LOG_LEVEL": Variable(str, "INFO", ", ".join(LOG_LEVELS), LOG_LEVELS),
+    # E-mail
+    "EMAIL_URL": Variable(str, "consolemail://", "an address such as smtp+tls://user:password@host:587"),
+    "DEFAULT_FROM_EMAIL": Variable(str, "webmaster@localhost", "an e-mail address"),
+    # Fink's stream of ZTF alerts
+    "FINK_CREDENTIAL_URL": Variable(str, "", "HOST:PORT of a Kafka broker"),
+    "FINK_CREDENTIAL_USERNAME": Variable(str, "", "the user name that Fink gave you"),
+    "FINK_CREDENTIAL_GROUP_ID": Variable(str, "", "the group id that Fink gave you"),
+    "FINK_CREDENTIAL_PASSWORD": Variable(str, "", "a password, only where the broker asks for one"),
+    "FINK_TOPIC": Variable(str, "", "topics or patterns with commas between"),
+    "FINK_MAX_POLL_NUMBER": Variable(float, 0.0, "a number of polls; 0 never stops"),
+    "FINK_TIMEOUT": Variable(float, 10.0, "seconds"),
+    "FINK_START_AT": Variable(str, "earliest", "earliest, latest or an ISO time such as 2026-11-20T00:00:00Z"),
+    "FINK_TARGET_PERMISSION": Variable(str, "PUBLIC", ", ".join(PERMISSIONS), PERMISSIONS),
+    # Fink's stream of Rubin alerts; what is unset is taken from the ZTF stream
+    "FINK_LSST_CREDENTIAL_URL": Variable(str, "", "HOST:PORT of a Kafka broker"),
+    "FINK_LSST_CREDENTIAL_USERNAME": Variable(str, "", "the user name that Fink gave you"),
+    "FINK_LSST_CREDENTIAL_GROUP_ID": Variable(str, "", "the group id that Fink gave you"),
+    "FINK_LSST_CREDENTIAL_PASSWORD": Variable(str, "", "a password, only where the broker asks for one"),
+    "FINK_LSST_TOPIC": Variable(str, "", "topics or patterns with commas between"),
+}
+
+
+class Environment:
+    """Reads the variables above; a value that cannot be used is an error that names the variable."""
+
+    def __init__(self, env_file: Path | None = None):
+        """Read `env_file` if it exists; a real environment variable wins over it."""
+        self._env = environ.Env()
+        if env_file is not None and env_file.is_file():
+            environ.Env.read_env(env_file, overwrite=False)
+
+    def __call__(self, name: str) -> Any:
+        """The value of variable `name`, of the type that `VARIABLES` says; unset and empty give the default.
+
+        Raises `ImproperlyConfigured` with the variable's name and what it takes.
+        """
+        variable = VARIABLES[name]
+        text = os.environ.get(name, "").strip()
+        if not text:
+            return variable.default
+        try:
+            value = self._cast(name, text, variable)
+        except (ValueError, ImproperlyConfigured) as error:
+            raise ImproperlyConfigured(f"{name}={text!r} cannot be used: it takes {variable.takes}.") from error
+        if variable.choices:
+            matching = [choice for choice in variable.choices if choice.lower() == value.lower()]
+            if not matching:
+                raise ImproperlyConfigured(f"{name}={text!r} cannot be used: it takes {variable.takes}.")
+            return matching[0]
+        return value
+
+    def _cast(self, name: str, text: str, variable: Variable) -> Any:
+        if variable.cast is bool and text.lower() not in (*environ.Env.BOOLEAN_TRUE_STRINGS, *FALSE_STRINGS):
+            raise ValueError(text)  # environ reads every other word as False
+        if variable.cast is float and not 0 <= float(text) < float("inf"):
+            raise ValueError(text)
+        if name == "TIME_ZONE" and text not in available_timezones():
+            raise ValueError(text)
+        return self._env.get_value(name, cast=variable.cast)
+
+    def database(self, default: Path) -> dict[str, Any]:
+        """Django's database settings from DATABASE_URL; unset: SQLite in the file `default`.
+
+        The address may hold a password, so a bad one is not repeated in the error.
+        """
+        address = self("DATABASE_URL") or f"sqlite:///{default}"
+        bad = ImproperlyConfigured(f"DATABASE_URL cannot be used: it takes {VARIABLES['DATABASE_URL'].takes}.")
+        try:
+            config = environ.Env.db_url_config(address)
+        except Exception as error:
+            raise bad from error
+        if not config.get("ENGINE") or not config.get("NAME"):
+            raise bad
+        return config
+
+    def email(self) -> dict[str, Any]:
+        """Django's EMAIL_* settings from EMAIL_URL; a bad address is not repeated, it may hold a password."""
+        try:
+            return environ.Env.email_url_config(self("EMAIL_URL"))
+        except Exception as error:
+            raise ImproperlyConfigured(
+                f"EMAIL_URL cannot be used: it takes {VARIABLES['EMAIL_URL'].takes}."
+            ) from error
+
+
+FALSE_STRINGS = ("false", "off", "no", "n", "0")
+
+
+def kept_secret_key(path: Path) -> str:
+    """The secret key kept in `path`, made at first use with mode 600.
+
+    Made whole under another name and then linked, so that several processes that start together
+    agree on one key and none reads half of it.
+    """
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fresh = path.with_name(f"{path.name}.{os.getpid()}")
+        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(secrets.token_urlsafe(64))
+        try:
+            os.link(fresh, path)
+        except FileExistsError:
+            pass  # another process was first, and its key counts
+        finally:
+            fresh.unlink()
+    return path.read_text().strip()

@@ -1,0 +1,34 @@
+"""Fixtures for every folder of tests."""
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from tom_fink.decode import Message
+
+SHARED_ALERTS = Path(__file__).resolve().parents[2] / "shared" / "alerts"
+
+
+@pytest.fixture
+def real_messages():
+    """A function from a file's name to messages made of the real alerts in it; skips where there are none."""
+    if not SHARED_ALERTS.is_dir():
+        pytest.skip("the real alerts are not part of this repository (CI has them beside it)")
+
+    def read(*names: str, topic: str = "fink_sn_candidates_ztf") -> list[Message]:
+        from tom_fink.avrofile import read_messages
+
+        now = datetime.now(UTC)
+        pairs = [pair for name in names for pair in read_messages(SHARED_ALERTS / name)]
+        return [Message(topic, 0, offset, key, value, now) for offset, (key, value) in enumerate(pairs)]
+
+    return read
+
+
+def pytest_report_header() -> str:
+    """Say which database the tests run on."""
+    from django.conf import settings
+
+    return f"database: {settings.DATABASES['default']['ENGINE'].rpartition('.')[2]}, Python {sys.version.split()[0]}"

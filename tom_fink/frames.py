@@ -1,0 +1,195 @@
+"""The two tidy frames that every survey module makes, and the expressions that they share.
+
+*alerts*: one row an alert. *detections*: one row a photometric point. Columns carry their unit in
+their name, times are UTC to the millisecond, ids are text, and what is missing is null.
+
+Expressions work on columns whatever they came from: Avro from Kafka, or JSON rows from the REST API
+where a number may arrive as text. `pick` therefore always casts.
+"""
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from tom_fink.decode import MESSAGE
+
+UTC_MS = pl.Datetime("ms", "UTC")
+
+ALERTS = {
+    MESSAGE: pl.UInt32,  # the message of the batch that brought it
+    "survey": pl.String,  # whose format the alert has: ztf, lsst or mm
+    "alert_id": pl.String,
+    "object_id": pl.String,  # the survey's own id; a moving body's differs from alert to alert in ZTF
+    "object_survey": pl.String,  # the survey that `object_id` belongs to
+    "body": pl.String,  # a known Solar System body's designation or number, else null
+    "body_aliases": pl.List(pl.String),
+    "observed_at": UTC_MS,
+    "ra_deg": pl.Float64,
+    "dec_deg": pl.Float64,
+    "band": pl.String,
+    "mag_ab": pl.Float64,  # of the difference flux's size
+    "mag_err": pl.Float64,
+    "flux_njy": pl.Float64,  # signed difference flux
+    "flux_err_njy": pl.Float64,
+    "is_positive": pl.Boolean,
+    "fink_class": pl.String,
+    "fink_values": pl.String,  # JSON without nulls and NaN
+    "orbit": pl.String,  # JSON of TOM Toolkit's orbital element fields, else null
+    "broker_end_at": UTC_MS,
+    "cutout_science": pl.Binary,
+    "cutout_template": pl.Binary,
+    "cutout_difference": pl.Binary,
+    "problem": pl.String,  # why there is no alert here, else null
+}
+
+DETECTIONS = {
+    MESSAGE: pl.UInt32,
+    "observed_at": UTC_MS,
+    "band": pl.String,
+    "kind": pl.String,  # detection, limit or forced
+    "mag_ab": pl.Float64,  # only where the difference flux is positive
+    "mag_err": pl.Float64,
+    "limit_mag_ab": pl.Float64,  # 5 sigma
+    "flux_njy": pl.Float64,
+    "flux_err_njy": pl.Float64,
+    "source_id": pl.String,
+}
+
+# Words that mean "missing" somewhere in Fink's alerts (fink.md 3.3 calls them sentinels).
+MISSING_WORDS = ["", "null", "nan", "NaN", "None", "Unknown"]
+MISSING_NUMBER = -999.0
+
+# AB magnitudes: m = 31.4 - 2.5 log10(flux / nJy), since 3631 Jy is m = 0 (Oke & Gunn 1983;
+# 2.5 log10(3631e9) = 31.400). An error in flux is one in magnitude by 2.5 / ln 10 = 1.0857.
+AB_ZERO_POINT_NJY = 31.4
+MAG_PER_RELATIVE_ERROR = 1.0857362047581294
+
+MAG_DECIMALS = 4
+FLUX_DECIMALS = 3
+# Fink's REST API prints numbers with up to 10 decimals. What the stream brings is rounded so first,
+# and both ways then lead to the same value.
+API_DECIMALS = 10
+
+TAI_MINUS_UTC_MS = 37_000  # since 2017-01-01 (IERS Bulletin C 52); none has been announced since
+JD_UNIX_EPOCH = 2_440_587.5
+MJD_UNIX_EPOCH = 40_587.0
+MS_PER_DAY = 86_400_000
+
+EARLIEST_MS = -631_152_000_000  # 1950-01-01: an "alert" before or after these is broken data,
+LATEST_MS = 4_102_444_800_000  # 2100-01-01: and a far time would break calendars further on
+
+
+@dataclass(frozen=True)
+class Tidy:
+    """What a survey module makes of one decoded frame; see ALERTS and DETECTIONS for the columns."""
+
+    alerts: pl.DataFrame
+    detections: pl.DataFrame
+
+
+def pick(schema: pl.Schema | dict, path: str, dtype: pl.DataType) -> pl.Expr:
+    """The field at `path` ("candidate.jd") as `dtype`; null where the schema lacks it or the cast fails."""
+    name, *inner = path.split(".")
+    found = schema.get(name)
+    expression = pl.col(name)
+    for step in inner:
+        fields = {f.name: f.dtype for f in found.fields} if isinstance(found, pl.Struct) else {}
+        found = fields.get(step)
+        expression = expression.struct.field(step)
+    if found is None or found == pl.Null or (found.is_nested() and found != dtype):
+        return pl.lit(None, dtype)
+    if dtype == pl.Boolean and found == pl.String:
+        return expression.str.to_lowercase().replace_strict({"true": True, "false": False}, default=None)
+    return expression.cast(dtype, strict=False)
+
+
+def number(schema: pl.Schema | dict, path: str) -> pl.Expr:
+    """A Float64 field without NaN, infinities and the -999 that means "missing"."""
+    value = pick(schema, path, pl.Float64)
+    return pl.when(value.is_finite() & (value != MISSING_NUMBER)).then(value)
+
+
+def text(schema: pl.Schema | dict, path: str) -> pl.Expr:
+    """A text field, trimmed; null for the words that mean "missing".
+
+    NUL characters are taken out: PostgreSQL stores none.
+    """
+    value = pick(schema, path, pl.String).str.replace_all("\0", "", literal=True).str.strip_chars()
+    return pl.when(~value.is_in(MISSING_WORDS)).then(value)
+
+
+def identifier(schema: pl.Schema | dict, path: str) -> pl.Expr:
+    """A 64-bit id as text; null for 0 and -1, which stand for "not applicable"."""
+    value = pick(schema, path, pl.Int64)
+    return pl.when(value > 0).then(value.cast(pl.String))
+
+
+def utc_from_jd(jd: pl.Expr) -> pl.Expr:
+    """UTC from a Julian Date in UTC (ZTF), to the millisecond; null outside 1950 to 2100."""
+    return _utc((jd - JD_UNIX_EPOCH) * MS_PER_DAY)
+
+
+def utc_from_mjd_tai(mjd: pl.Expr) -> pl.Expr:
+    """UTC from a Modified Julian Date in TAI (Rubin), to the millisecond; null outside 1950 to 2100."""
+    return _utc((mjd.round(API_DECIMALS) - MJD_UNIX_EPOCH) * MS_PER_DAY - TAI_MINUS_UTC_MS)
+
+
+def utc_from_text(value: pl.Expr) -> pl.Expr:
+    """UTC from text such as '2026-03-22 13:28:18.277568', which Fink writes without a zone."""
+    parsed = value.str.to_datetime("%Y-%m-%d %H:%M:%S%.f", time_unit="us", strict=False)
+    return parsed.dt.replace_time_zone("UTC").cast(UTC_MS)
+
+
+def _utc(ms: pl.Expr) -> pl.Expr:
+    inside = ms.is_between(EARLIEST_MS, LATEST_MS)
+    return pl.when(inside).then(ms.round()).cast(pl.Int64, strict=False).cast(pl.Datetime("ms")).dt.replace_time_zone("UTC")
+
+
+def rounded(value: pl.Expr, decimals: int = MAG_DECIMALS) -> pl.Expr:
+    """`value` to `decimals`, by way of the REST API's ten, so that both sources agree."""
+    return value.round(API_DECIMALS).round(decimals)
+
+
+def mag_of_flux(flux_njy: pl.Expr) -> pl.Expr:
+    """AB magnitude of a flux in nJy; null unless positive."""
+    flux = flux_njy.round(API_DECIMALS)
+    return pl.when(flux > 0).then(AB_ZERO_POINT_NJY - 2.5 * flux.log10()).round(MAG_DECIMALS)
+
+
+def mag_error_of_flux(flux_njy: pl.Expr, flux_err_njy: pl.Expr) -> pl.Expr:
+    """Error of that magnitude: 1.0857 times the relative error of the flux."""
+    flux, error = flux_njy.round(API_DECIMALS), flux_err_njy.round(API_DECIMALS)
+    return pl.when((flux != 0) & (error > 0)).then(MAG_PER_RELATIVE_ERROR * error / flux.abs()).round(MAG_DECIMALS)
+
+
+def flux_of_mag(mag_ab: pl.Expr) -> pl.Expr:
+    """Flux in nJy of an AB magnitude."""
+    return pl.lit(10.0).pow((AB_ZERO_POINT_NJY - mag_ab) / 2.5)
+
+
+def first_problem(*checks: tuple[pl.Expr, str]) -> pl.Expr:
+    """The texts of the checks that fail, joined; null if none does. A check is (is it bad, what to say)."""
+    said = [pl.when(bad.fill_null(True)).then(pl.lit(text)) for bad, text in checks]
+    joined = pl.concat_str(said, separator="; ", ignore_nulls=True)
+    return pl.when(joined != "").then(joined)
+
+
+def position_problems(ra_deg: pl.Expr, dec_deg: pl.Expr, observed_at: pl.Expr) -> list[tuple[pl.Expr, str]]:
+    """The checks of time and position that every survey needs: without them there is no alert."""
+    return [
+        (observed_at.is_null(), "no observation time between 1950 and 2100"),
+        (~ra_deg.is_between(0, 360), "no right ascension from 0 to 360 degrees"),
+        (~dec_deg.is_between(-90, 90), "no declination from -90 to 90 degrees"),
+    ]
+
+
+def conform(frame: pl.DataFrame, columns: dict[str, pl.DataType]) -> pl.DataFrame:
+    """`frame` with exactly `columns`, in their order and types; a column that it lacks is null."""
+    missing = [pl.lit(None, dtype).alias(name) for name, dtype in columns.items() if name not in frame.columns]
+    return frame.with_columns(missing).select(pl.col(name).cast(dtype) for name, dtype in columns.items())
+
+
+def coalesce_class(*labels: pl.Expr) -> pl.Expr:
+    """The first label that is not null, cut to the 100 characters of its field; 'Unknown' if none is."""
+    return pl.coalesce(*labels, pl.lit("Unknown")).str.slice(0, 100)
+

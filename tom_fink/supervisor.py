@@ -1,0 +1,116 @@
+"""Runs every configured stream in a thread of its own, and ends them together."""
+
+import logging
+import queue
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from tom_fink.alertstream import FinkAlertStream
+from tom_fink.reader import Limits
+
+logger = logging.getLogger(__name__)
+
+STOP_WITHIN_S = 9.0  # below the 10 s that compose waits before it kills
+
+
+@dataclass
+class Supervisor:
+    """The streams of this process. `run` gives the status that the process should end with."""
+
+    streams: list[Any]
+    limits: Limits
+    _stop: threading.Event = field(default_factory=threading.Event)
+    _ended: queue.SimpleQueue = field(default_factory=queue.SimpleQueue)
+
+    def run(self) -> int:
+        """Run until a signal, a limit or a death; 0, or 1 if a stream died or did not stop in time."""
+        waiting = {}
+        for stream in self.streams:
+            thread = threading.Thread(target=self._listen, args=[stream], name=type(stream).__name__, daemon=True)
+            waiting[stream] = thread
+            thread.start()
+        status = 0
+        with self._signals():
+            while waiting and not self._stop.is_set() and not status:
+                try:
+                    stream, error = self._ended.get(timeout=0.2)
+                except queue.Empty:
+                    continue
+                waiting.pop(stream)
+                status = 1 if error else 0
+                if self._is_bounded() and not any(isinstance(other, FinkAlertStream) for other in waiting):
+                    break  # streams of other brokers know no limits
+            if not waiting and not status and not self._is_bounded() and not self._stop.is_set():
+                self._idle()
+            return self._end(waiting) or status
+
+    def stop(self) -> None:
+        """Ask for the end; may be called from a signal handler."""
+        self._stop.set()
+
+    def _listen(self, stream: Any) -> None:
+        error = None
+        try:
+            if isinstance(stream, FinkAlertStream):
+                stream.listen(self.limits)
+            else:
+                stream.listen()
+        except BaseException as caught:  # noqa: BLE001 - whatever ends a stream is told to the main thread
+            error = caught
+            logger.critical("%s died: %s", type(stream).__name__, caught, exc_info=caught)
+        self._ended.put((stream, error))
+
+    def _is_bounded(self) -> bool:
+        streams = (stream for stream in self.streams if isinstance(stream, FinkAlertStream))
+        return self.limits != Limits() or any(_max_polls(stream) for stream in streams)
+
+    def _idle(self) -> None:
+        """With nothing to read, wait: an end would have the container restarted for ever."""
+        logger.warning("No stream is active; waiting for a signal. Set the variables above and start again.")
+        self._stop.wait()
+
+    def _end(self, waiting: dict[Any, threading.Thread]) -> int:
+        """Stop the streams that can be stopped and wait for them; the others are left to end with the process."""
+        ours = {stream: thread for stream, thread in waiting.items() if hasattr(stream, "stop")}
+        for stream in ours:
+            stream.stop()
+        deadline = time.monotonic() + STOP_WITHIN_S
+        for thread in ours.values():
+            thread.join(max(0.0, deadline - time.monotonic()))
+        late = [thread.name for thread in ours.values() if thread.is_alive()]
+        if late:
+            logger.error("Did not stop within %.0f s: %s", STOP_WITHIN_S, ", ".join(late))
+        return 1 if late else 0
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        """SIGTERM and SIGINT ask for the end; the first gives the old handlers back, so a second one ends at once."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        previous = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+
+        def restore() -> None:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+
+        def on_signal(number: int, _frame: Any) -> None:
+            restore()
+            logger.info("%s: ending after the batch in hand", signal.Signals(number).name)
+            self.stop()
+
+        for number in previous:
+            signal.signal(number, on_signal)
+        try:
+            yield
+        finally:
+            restore()
+
+
+def _max_polls(stream: FinkAlertStream) -> int | None:
+    return stream.options().max_polls

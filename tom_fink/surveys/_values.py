@@ -1,0 +1,67 @@
+"""Fink's scores and cross-matches of an alert as one JSON text, without nulls and NaN."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from tom_fink.frames import number, pick, text
+
+
+@dataclass(frozen=True)
+class Value:
+    """One value: where the alert has it and its type; its name in the JSON is the path's last part."""
+
+    path: str
+    dtype: Any = pl.Float64
+    missing: tuple[float, ...] = ()  # numbers that mean "not computed" in this field
+
+    @property
+    def name(self) -> str:
+        """The name in the JSON."""
+        return self.path.rpartition(".")[2]
+
+    def expression(self, schema: pl.Schema) -> pl.Expr:
+        """The value as an expression; null where missing."""
+        if self.dtype == pl.String:
+            return text(schema, self.path)
+        value = number(schema, self.path) if self.dtype == pl.Float64 else pick(schema, self.path, self.dtype)
+        return pl.when(~value.is_in(self.missing)).then(value) if self.missing else value
+
+
+def json_of(frame: pl.DataFrame, values: tuple[Value, ...]) -> pl.Series:
+    """A text column with the JSON object of `values`, row by row."""
+    rows = frame.select(value.expression(frame.schema).alias(value.name) for value in values)
+    return pl.Series(
+        [
+            json.dumps({name: value for name, value in row.items() if value is not None}, allow_nan=False)
+            for row in rows.iter_rows(named=True)
+        ],
+        dtype=pl.String,
+    )
+
+
+def maps_as_structs(frame: pl.DataFrame, maps: dict[str, tuple[str, ...]]) -> pl.DataFrame:
+    """`frame` with the Avro maps named in `maps` turned into structs of the given keys.
+
+    jetliner reads a map as a list of (key, value); in a decoded dictionary it is a struct already.
+    """
+    return frame.with_columns(
+        pl.struct(_entry(name, key).alias(key) for key in keys).alias(name)
+        for name, keys in maps.items()
+        if _is_map(frame.schema.get(name))
+    )
+
+
+def _is_map(found: Any) -> bool:
+    return (
+        isinstance(found, pl.List)
+        and isinstance(found.inner, pl.Struct)
+        and {field.name for field in found.inner.fields} == {"key", "value"}
+    )
+
+
+def _entry(name: str, key: str) -> pl.Expr:
+    entries = pl.col(name).list.eval(pl.element().filter(pl.element().struct.field("key") == key))
+    return entries.list.first().struct.field("value")

@@ -1,0 +1,237 @@
+"""Rubin alerts: times in MJD TAI (middle of exposure), signed difference fluxes in nJy."""
+
+import json
+from typing import Any
+
+import polars as pl
+
+from tom_fink.decode import MESSAGE
+from tom_fink.frames import (
+    ALERTS,
+    DETECTIONS,
+    FLUX_DECIMALS,
+    Tidy,
+    coalesce_class,
+    conform,
+    first_problem,
+    identifier,
+    mag_error_of_flux,
+    mag_of_flux,
+    number,
+    pick,
+    position_problems,
+    rounded,
+    text,
+    utc_from_mjd_tai,
+    utc_from_text,
+)
+from tom_fink.surveys._bodies import aliases, body_name
+from tom_fink.surveys._names import OBJECT_ID_PROBLEM, is_safe_name
+from tom_fink.surveys._values import Value, json_of
+
+NAME = "Rubin"
+BANDS = ["u", "g", "r", "i", "z", "y"]
+
+# clf.cats_class (fink.md 3.2); -1 is "none"
+CATS_CLASSES = {11: "SN-like", 12: "Fast transient", 13: "Long transient", 21: "Periodic", 22: "AGN-like"}
+
+VALUES = (
+    *(Value(f"diaSource.{name}") for name in ("snr", "reliability", "extendedness", "scienceFlux", "templateFlux")),
+    Value("diaObject.nDiaSources", pl.Int64),
+    Value("clf.cats_class", pl.Int64, missing=(-1,)),
+    *(Value(f"clf.{name}") for name in ("cats_score", "snnSnVsOthers_score")),
+    *(
+        Value(f"clf.{name}", missing=(-1.0, -99.0))
+        for name in ("earlySNIa_score", "elephant_kstest_science", "elephant_kstest_template")
+    ),
+    *(Value(f"pred.{name}", pl.Boolean) for name in ("is_sso", "is_first", "is_cataloged")),
+    Value("pred.main_label_crossmatch", pl.String),
+    *(
+        Value(f"xm.{name}", pl.String)
+        for name in (
+            "simbad_otype", "gaiadr3_DR3Name", "tns_fullname", "tns_type", "gcvs_type", "vsx_Type", "x3hsp_type",
+            "x4lac_type", "spicy_class", "mangrove_HyperLEDA_name", "mangrove_2MASS_name",
+        )
+    ),
+    *(
+        Value(f"xm.{name}")
+        for name in (
+            "gaiadr3_Plx", "gaiadr3_e_Plx", "legacydr8_zphot", "legacydr8_e_zphot", "legacydr8_pstar", "tns_redshift",
+            "mangrove_lum_dist", "mangrove_ang_dist",
+        )
+    ),
+    Value("xm.gaiadr3_VarFlag", pl.Int64),
+    *(Value(f"ssSource.{name}") for name in ("phaseAngle", "elongation")),
+    *(
+        Value(name, pl.String)
+        for name in ("observation_reason", "lsst_schema_version", "fink_broker_version", "fink_science_version")
+    ),
+)  # fmt: skip
+
+# TOM Toolkit's orbital elements (degrees, au, MJD, days) from the MPC's record in the alert
+ELEMENTS = {
+    "epoch_of_elements": "epoch_mjd",
+    "inclination": "i",
+    "lng_asc_node": "node",
+    "arg_of_perihelion": "argperi",
+    "eccentricity": "e",
+    "mean_anomaly": "mean_anomaly",
+    "mean_daily_motion": "mean_motion",
+    "semimajor_axis": "a",
+    "perihdist": "q",
+    "epoch_of_perihelion": "peri_time",
+    "abs_mag": "h",
+    "slope": "g",
+}
+NEEDED_ELEMENTS = ("epoch_of_elements", "inclination", "lng_asc_node", "arg_of_perihelion", "eccentricity")
+
+
+def recognises(schema: pl.Schema) -> bool:
+    """Whether records of this schema are Rubin alerts, reduced packets included."""
+    return "diaSource" in schema or "diaObject" in schema or "diaSourceId" in schema
+
+
+def tidy(frame: pl.DataFrame) -> Tidy:
+    """Alerts and detections of decoded Rubin alerts (one row an alert, with `message`)."""
+    return Tidy(_alerts(frame), _detections(frame))
+
+
+def points(rows: pl.DataFrame, kind: str) -> pl.DataFrame:
+    """Photometric points from rows with Rubin's own column names, one row a point.
+
+    Columns read: midpointMjdTai, band, psfFlux, psfFluxErr, diaSourceId or diaForcedSourceId;
+    `message` is kept. `kind` is detection or forced. Rows without time, band or flux are left out.
+    """
+    schema = rows.schema
+    flux, error = number(schema, "psfFlux"), number(schema, "psfFluxErr")
+    return conform(
+        rows.select(
+            pl.col(MESSAGE),
+            utc_from_mjd_tai(pick(schema, "midpointMjdTai", pl.Float64)).alias("observed_at"),
+            _band(schema, "band").alias("band"),
+            pl.lit(kind).alias("kind"),
+            mag_of_flux(flux).alias("mag_ab"),
+            mag_error_of_flux(flux, error).alias("mag_err"),
+            mag_of_flux(5 * error).alias("limit_mag_ab"),
+            rounded(flux, FLUX_DECIMALS).alias("flux_njy"),
+            rounded(error, FLUX_DECIMALS).alias("flux_err_njy"),
+            pl.coalesce(identifier(schema, "diaSourceId"), identifier(schema, "diaForcedSourceId")).alias("source_id"),
+        ).filter(
+            pl.col("observed_at").is_not_null(), pl.col("band").is_not_null(), pl.col("flux_njy").is_not_null()
+        ),
+        DETECTIONS,
+    )
+
+
+def _alerts(frame: pl.DataFrame) -> pl.DataFrame:
+    schema = frame.schema
+    flux, error = number(schema, "diaSource.psfFlux"), number(schema, "diaSource.psfFluxErr")
+    alert_id = pl.coalesce(identifier(schema, "diaSourceId"), identifier(schema, "diaSource.diaSourceId"))
+    # Ids are 0, and the records diaObject, ssSource and mpc_orbits full of nulls, where they do not apply.
+    static_id = pl.coalesce(identifier(schema, "diaSource.diaObjectId"), identifier(schema, "diaObject.diaObjectId"))
+    body = pl.when(static_id.is_null()).then(
+        pl.coalesce(
+            body_name(text(schema, "mpc_orbits.designation")),
+            body_name(text(schema, "mpc_orbits.unpacked_primary_provisional_designation")),
+            body_name(text(schema, "ssSource.designation")),
+            pl.lit("ssObject ") + identifier(schema, "diaSource.ssObjectId"),
+        )
+    )
+    object_id = pl.coalesce(static_id, body)
+    observed_at = utc_from_mjd_tai(pick(schema, "diaSource.midpointMjdTai", pl.Float64))
+    ra_deg, dec_deg = number(schema, "diaSource.ra"), number(schema, "diaSource.dec")
+    alerts = frame.select(
+        pl.col(MESSAGE),
+        pl.lit("lsst").alias("survey"),
+        alert_id.alias("alert_id"),
+        object_id.alias("object_id"),
+        pl.lit("lsst").alias("object_survey"),
+        body.alias("body"),
+        observed_at.alias("observed_at"),
+        ra_deg.alias("ra_deg"),
+        dec_deg.alias("dec_deg"),
+        _band(schema, "diaSource.band").alias("band"),
+        mag_of_flux(flux.abs()).alias("mag_ab"),
+        mag_error_of_flux(flux, error).alias("mag_err"),
+        rounded(flux, FLUX_DECIMALS).alias("flux_njy"),
+        rounded(error, FLUX_DECIMALS).alias("flux_err_njy"),
+        (flux > 0).alias("is_positive"),
+        fink_class(schema).alias("fink_class"),
+        json_of(frame, VALUES).alias("fink_values"),
+        utc_from_text(pick(schema, "brokerEndProcessTimestamp", pl.String)).alias("broker_end_at"),
+        *(
+            pick(schema, f"cutout{kind}", pl.Binary).alias(f"cutout_{kind.lower()}")
+            for kind in ("Science", "Template", "Difference")
+        ),
+        first_problem(
+            (alert_id.is_null(), "no diaSourceId"),
+            (~is_safe_name(object_id), OBJECT_ID_PROBLEM.format("diaObjectId or the body's designation")),
+            *position_problems(ra_deg, dec_deg, observed_at),
+        ).alias("problem"),
+    )
+    return conform(_with_bodies(frame, alerts), ALERTS)
+
+
+def fink_class(schema: pl.Schema) -> pl.Expr:
+    """The label for people: TNS type, else known body, SIMBAD type, CATS class, else 'Unknown'.
+
+    Fink gives Rubin alerts no single class (fink.md 3.2).
+    """
+    simbad = pl.coalesce(text(schema, "xm.simbad_otype"), text(schema, "pred.main_label_crossmatch"))
+    return coalesce_class(
+        pl.lit("(TNS) ") + text(schema, "xm.tns_type"),
+        pl.when(pick(schema, "pred.is_sso", pl.Boolean)).then(pl.lit("Solar System MPC")),
+        pl.when(~simbad.str.starts_with("Fail")).then(simbad),
+        pick(schema, "clf.cats_class", pl.Int64).replace_strict(CATS_CLASSES, default=None, return_dtype=pl.String),
+    )
+
+
+def orbit_of(mpc_orbits: dict[str, Any]) -> dict[str, Any] | None:
+    """TOM Toolkit's orbital element fields from the MPC's record; None if one that it needs is missing."""
+    elements = {field: mpc_orbits.get(name) for field, name in ELEMENTS.items()}
+    elements = {field: float(value) for field, value in elements.items() if isinstance(value, (int, float))}
+    if any(field not in elements for field in NEEDED_ELEMENTS):
+        return None
+    is_minor_planet = elements["eccentricity"] < 1 and {"mean_anomaly", "semimajor_axis"} <= elements.keys()
+    return {"scheme": "MPC_MINOR_PLANET" if is_minor_planet else "MPC_COMET", **elements}
+
+
+def _with_bodies(frame: pl.DataFrame, alerts: pl.DataFrame) -> pl.DataFrame:
+    """`alerts` with the other names and the orbit of the known bodies among them."""
+    schema = frame.schema
+    fields = ("packed_primary_provisional_designation", "mpc_orb_jsonb")
+    wanted = {name: pl.String for name in fields} | {name: pl.Float64 for name in ELEMENTS.values()}
+    records = frame.select(
+        text(schema, f"mpc_orbits.{name}").alias(name)
+        if dtype == pl.String
+        else pl.when(pick(schema, f"mpc_orbits.{name}", dtype).is_finite())
+        .then(pick(schema, f"mpc_orbits.{name}", dtype))
+        .alias(name)
+        for name, dtype in wanted.items()
+    )
+    other_names, orbits = [], []
+    for body, record in zip(alerts["body"], records.iter_rows(named=True), strict=True):
+        orbit = orbit_of(record) if body is not None else None
+        orbits.append(json.dumps(orbit) if orbit else None)
+        other_names.append(aliases(body, *(record[name] for name in fields)) if body is not None else None)
+    return alerts.with_columns(
+        pl.Series("orbit", orbits, dtype=pl.String), pl.Series("body_aliases", other_names, dtype=pl.List(pl.String))
+    )
+
+
+def _detections(frame: pl.DataFrame) -> pl.DataFrame:
+    found = []
+    for name, kind in (("prvDiaSources", "detection"), ("prvDiaForcedSources", "forced")):
+        history = frame.schema.get(name)
+        if isinstance(history, pl.List) and isinstance(history.inner, pl.Struct):
+            # A moving body's histories are null.
+            rows = frame.select(MESSAGE, name).filter(pl.col(name).list.len() > 0).explode(name).unnest(name)
+            found.append(points(rows, kind))
+    if isinstance(frame.schema.get("diaSource"), pl.Struct):
+        found.append(points(frame.select(MESSAGE, "diaSource").unnest("diaSource"), "detection"))
+    return pl.concat(found) if found else pl.DataFrame(schema=DETECTIONS)
+
+
+def _band(schema: pl.Schema, path: str) -> pl.Expr:
+    band = text(schema, path)
+    return pl.when(band.is_in(BANDS)).then(band)

@@ -1,0 +1,80 @@
+"""Multi-messenger alerts: a ZTF object inside a gamma-ray burst's or gravitational wave's region.
+
+The records are flat and bring one position and time but neither brightness, history nor cutouts
+(fink.md 2.5).
+"""
+
+import polars as pl
+
+from tom_fink.decode import MESSAGE
+from tom_fink.frames import (
+    ALERTS,
+    DETECTIONS,
+    Tidy,
+    coalesce_class,
+    conform,
+    first_problem,
+    number,
+    pick,
+    position_problems,
+    text,
+    utc_from_jd,
+)
+from tom_fink.surveys._names import OBJECT_ID_PROBLEM, is_safe_name
+from tom_fink.surveys._values import Value, json_of
+from tom_fink.surveys.ztf import BANDS
+
+NAME = "multi-messenger"
+VALUES = (
+    *(
+        Value(name, pl.String)
+        for name in (
+            "instrument", "event", "observatory", "triggerId", "triggerTimeUTC", "cdsxmatch", "DR3Name", "gcvs",
+            "vsx", "x3hsp", "x4lac",
+        )
+    ),
+    *(
+        Value(name)
+        for name in (
+            "gcn_ra", "gcn_dec", "gcn_loc_error", "p_assoc", "delta_mag", "rate", "rb", "jdstarthist",
+            "start_vartime", "diff_vartime", "rf_snia_vs_nonia", "snn_snia_vs_nonia", "snn_sn_vs_all",
+            "rf_kn_vs_nonkn", "Plx", "e_Plx",
+        )
+    ),
+    Value("from_upper", pl.Boolean),
+    Value("roid", pl.Int64),
+)  # fmt: skip
+
+
+def recognises(schema: pl.Schema) -> bool:
+    """Whether records of this schema are multi-messenger alerts."""
+    return "objectId" in schema and "triggerId" in schema
+
+
+def tidy(frame: pl.DataFrame) -> Tidy:
+    """Alerts of decoded multi-messenger messages; there are no detections in them."""
+    schema = frame.schema
+    object_id, trigger = text(schema, "objectId"), text(schema, "triggerId")
+    jd = pick(schema, "jd", pl.Float64)
+    observed_at = utc_from_jd(jd)
+    ra_deg, dec_deg = number(schema, "ztf_ra"), number(schema, "ztf_dec")
+    alerts = frame.select(
+        pl.col(MESSAGE),
+        pl.lit("mm").alias("survey"),
+        # candid overflows 32 bits in these messages, so it tells nothing apart.
+        pl.concat_str(object_id, trigger, jd.round(7).cast(pl.String), separator=" ").alias("alert_id"),
+        object_id.alias("object_id"),
+        pl.lit("ztf").alias("object_survey"),
+        observed_at.alias("observed_at"),
+        ra_deg.alias("ra_deg"),
+        dec_deg.alias("dec_deg"),
+        pick(schema, "fid", pl.Int64).replace_strict(BANDS, default=None, return_dtype=pl.String).alias("band"),
+        coalesce_class(text(schema, "fink_class")).alias("fink_class"),
+        json_of(frame, VALUES).alias("fink_values"),
+        first_problem(
+            (~is_safe_name(object_id), OBJECT_ID_PROBLEM.format("objectId")),
+            (~is_safe_name(trigger) | (trigger.str.len_chars() > 50), "triggerId is missing or not a name"),
+            *position_problems(ra_deg, dec_deg, observed_at),
+        ).alias("problem"),
+    )
+    return Tidy(conform(alerts, ALERTS), pl.DataFrame(schema=DETECTIONS))

@@ -1,0 +1,200 @@
+"""ZTF alerts: times in JD UTC (start of exposure), difference magnitudes whose sign stands apart."""
+
+import polars as pl
+
+from tom_fink.decode import MESSAGE
+from tom_fink.frames import (
+    ALERTS,
+    DETECTIONS,
+    FLUX_DECIMALS,
+    MAG_PER_RELATIVE_ERROR,
+    Tidy,
+    coalesce_class,
+    conform,
+    first_problem,
+    flux_of_mag,
+    identifier,
+    number,
+    pick,
+    position_problems,
+    rounded,
+    text,
+    utc_from_jd,
+    utc_from_text,
+)
+from tom_fink.surveys._bodies import body_name
+from tom_fink.surveys._names import OBJECT_ID_PROBLEM, is_safe_name
+from tom_fink.surveys._values import Value, json_of, maps_as_structs
+
+NAME = "ZTF"
+BANDS = {1: "g", 2: "r", 3: "i"}
+SIGNS = {"t": True, "1": True, "true": True, "f": False, "0": False, "false": False}
+
+# roid, Fink's Solar System module: 2 a candidate, 3 matches a body known to the MPC
+ROID_CANDIDATE, ROID_KNOWN = 2, 3
+
+# A SIMBAD type names the object unless it is one of these or begins so (fink.md 3.1, "Fink class")
+NO_CLASS = "^(Transient|Fail|Galaxy)"
+
+VALUES = (
+    *(Value(f"candidate.{name}") for name in ("rb", "drb", "classtar", "distnr", "magnr")),
+    Value("candidate.ndethist", pl.Int64),
+    *(
+        Value(name)
+        for name in (
+            "rf_snia_vs_nonia", "snn_snia_vs_nonia", "snn_sn_vs_all", "mulens", "rf_kn_vs_nonkn",
+            "anomaly_score", "mag_rate", "sigma_rate", "lower_rate", "upper_rate", "delta_time", "Plx", "e_Plx",
+        )
+    ),
+    *(
+        Value(name, missing=(-1.0,))
+        for name in ("slsn_score", "blazar_stats.m0", "blazar_stats.m1", "blazar_stats.m2")
+    ),
+    *(Value(name, pl.Int64) for name in ("roid", "nalerthist", "gaiaVarFlag")),
+    *(Value(name, pl.Boolean) for name in ("from_upper", "is_transient")),
+    *(
+        Value(name, pl.String)
+        for name in (
+            "cdsxmatch", "tns", "DR3Name", "gaiaClass", "vsx", "gcvs", "x3hsp", "x4lac", "spicy_class", "tracklet",
+            "mangrove.HyperLEDA_name", "mangrove.2MASS_name", "mangrove.lum_dist", "mangrove.ang_dist", "finkclass",
+            "fink_broker_version", "fink_science_version",
+        )
+    ),
+)  # fmt: skip
+MAPS = {
+    "mangrove": ("HyperLEDA_name", "2MASS_name", "lum_dist", "ang_dist"),
+    "blazar_stats": ("m0", "m1", "m2"),
+}
+
+
+def recognises(schema: pl.Schema) -> bool:
+    """Whether records of this schema are ZTF alerts."""
+    return "objectId" in schema and "candidate" in schema
+
+
+def tidy(frame: pl.DataFrame) -> Tidy:
+    """Alerts and detections of decoded ZTF alerts (one row an alert, with `message`)."""
+    return Tidy(_alerts(frame), _detections(frame))
+
+
+def points(rows: pl.DataFrame) -> pl.DataFrame:
+    """Photometric points from rows with ZTF's own column names, one row a point.
+
+    Columns read: jd, fid, magpsf, sigmapsf, diffmaglim, isdiffpos, candid; `message` is kept. What
+    is fainter than the reference image (isdiffpos f or 0), or of unknown sign, has no `mag_ab`:
+    its magnitude is that of a dip. Rows without time, band, magnitude and limit are left out.
+    """
+    schema = rows.schema
+    magpsf, sigmapsf = number(schema, "magpsf"), number(schema, "sigmapsf")
+    positive = _is_positive(schema, "isdiffpos")
+    flux = _flux(magpsf, positive)
+    return conform(
+        rows.select(
+            pl.col(MESSAGE),
+            utc_from_jd(pick(schema, "jd", pl.Float64)).alias("observed_at"),
+            _band(schema, "fid").alias("band"),
+            pl.when(magpsf.is_null()).then(pl.lit("limit")).otherwise(pl.lit("detection")).alias("kind"),
+            pl.when(positive).then(rounded(magpsf)).alias("mag_ab"),
+            rounded(sigmapsf).alias("mag_err"),
+            rounded(number(schema, "diffmaglim")).alias("limit_mag_ab"),
+            flux.alias("flux_njy"),
+            _flux_error(flux, sigmapsf).alias("flux_err_njy"),
+            identifier(schema, "candid").alias("source_id"),
+        ).filter(
+            pl.col("observed_at").is_not_null(),
+            pl.col("band").is_not_null(),
+            pl.col("mag_ab").is_not_null() | pl.col("limit_mag_ab").is_not_null(),
+        ),
+        DETECTIONS,
+    )
+
+
+def _alerts(frame: pl.DataFrame) -> pl.DataFrame:
+    schema = frame.schema
+    magpsf, sigmapsf = number(schema, "candidate.magpsf"), number(schema, "candidate.sigmapsf")
+    positive = _is_positive(schema, "candidate.isdiffpos")
+    object_id = text(schema, "objectId")
+    alert_id = pl.coalesce(identifier(schema, "candid"), identifier(schema, "candidate.candid"))
+    observed_at = utc_from_jd(pick(schema, "candidate.jd", pl.Float64))
+    ra_deg, dec_deg = number(schema, "candidate.ra"), number(schema, "candidate.dec")
+    roid = pick(schema, "roid", pl.Int64)
+    known_body = pl.when(roid == ROID_KNOWN).then(text(schema, "candidate.ssnamenr"))
+    flux = _flux(magpsf, positive)
+    alerts = frame.select(
+        pl.col(MESSAGE),
+        pl.lit("ztf").alias("survey"),
+        alert_id.alias("alert_id"),
+        object_id.alias("object_id"),
+        pl.lit("ztf").alias("object_survey"),
+        body_name(known_body).alias("body"),
+        observed_at.alias("observed_at"),
+        ra_deg.alias("ra_deg"),
+        dec_deg.alias("dec_deg"),
+        _band(schema, "candidate.fid").alias("band"),
+        rounded(magpsf).alias("mag_ab"),
+        rounded(sigmapsf).alias("mag_err"),
+        flux.alias("flux_njy"),
+        _flux_error(flux, sigmapsf).alias("flux_err_njy"),
+        positive.alias("is_positive"),
+        fink_class(schema).alias("fink_class"),
+        utc_from_text(pick(schema, "brokerEndProcessTimestamp", pl.String)).alias("broker_end_at"),
+        *(
+            pick(schema, f"cutout{kind}.stampData", pl.Binary).alias(f"cutout_{kind.lower()}")
+            for kind in ("Science", "Template", "Difference")
+        ),
+        first_problem(
+            (alert_id.is_null(), "no candid"),
+            (~is_safe_name(object_id), OBJECT_ID_PROBLEM.format("objectId")),
+            *position_problems(ra_deg, dec_deg, observed_at),
+        ).alias("problem"),
+        json_of(maps_as_structs(frame, MAPS), VALUES).alias("fink_values"),
+    )
+    return conform(alerts, ALERTS)
+
+
+def fink_class(schema: pl.Schema) -> pl.Expr:
+    """The label for people: TNS type, else known body, SIMBAD type, body candidate, else 'Unknown'.
+
+    Fink's own class is not in the livestream (fink.md 3.1), so what the alert does say is used, in
+    the words of Fink's vocabulary.
+    """
+    roid = pick(schema, "roid", pl.Int64)
+    simbad = text(schema, "cdsxmatch")
+    return coalesce_class(
+        pl.lit("(TNS) ") + text(schema, "tns"),
+        pl.when(roid == ROID_KNOWN).then(pl.lit("Solar System MPC")),
+        pl.when(~simbad.str.contains(NO_CLASS)).then(simbad),
+        pl.when(roid == ROID_CANDIDATE).then(pl.lit("Solar System candidate")),
+    )
+
+
+def _detections(frame: pl.DataFrame) -> pl.DataFrame:
+    current = points(frame.select(MESSAGE, "candidate").unnest("candidate"))
+    history = frame.schema.get("prv_candidates")
+    if not isinstance(history, pl.List) or not isinstance(history.inner, pl.Struct):
+        return current
+    # A missing history is null or empty, and either would become a row of nulls.
+    previous = frame.select(MESSAGE, "prv_candidates").filter(pl.col("prv_candidates").list.len() > 0)
+    previous = previous.explode("prv_candidates").unnest("prv_candidates")
+    return pl.concat([points(previous), current])
+
+
+def _flux(magpsf: pl.Expr, positive: pl.Expr) -> pl.Expr:
+    """Signed difference flux in nJy; null where the sign is unknown."""
+    size = rounded(flux_of_mag(rounded(magpsf)), FLUX_DECIMALS)
+    return pl.when(positive).then(size).when(~positive).then(-size)
+
+
+def _flux_error(flux: pl.Expr, sigmapsf: pl.Expr) -> pl.Expr:
+    return rounded(flux.abs() * rounded(sigmapsf) / MAG_PER_RELATIVE_ERROR, FLUX_DECIMALS)
+
+
+def _band(schema: pl.Schema, path: str) -> pl.Expr:
+    return pick(schema, path, pl.Int64).replace_strict(BANDS, default=None, return_dtype=pl.String)
+
+
+def _is_positive(schema: pl.Schema, path: str) -> pl.Expr:
+    """The sign of the difference from 't', 'f', '1', '0', true or false; null where there is none."""
+    return (
+        pick(schema, path, pl.String).str.to_lowercase().replace_strict(SIGNS, default=None, return_dtype=pl.Boolean)
+    )
