@@ -66,9 +66,9 @@ def visible_objects(user, topic=None):
     return objects
 
 
-def visible_deliveries(user):
-    """Rows of `TopicAlert`, of visible topics and visible objects only: what counts are made from."""
-    deliveries = TopicAlert.objects.filter(topic__in=visible_topics(user).order_by().values("pk"))
+def visible_deliveries(user, topics):
+    """Rows of `TopicAlert` of visible objects in `topics`, themselves visible: what is counted."""
+    deliveries = TopicAlert.objects.filter(topic__in=topics)
     if user.is_superuser:
         return deliveries
     return deliveries.filter(fink_object__target__in=visible_targets(user).order_by().values("pk"))

@@ -65,7 +65,7 @@ class StreamOptions:
             "auto.offset.reset": LATEST if self.start_at == LATEST else EARLIEST,
             "enable.partition.eof": False,
             "topic.blacklist": ",".join(OTHER_FAMILIES),
-            "topic.metadata.refresh.interval.ms": 60_000,  # how soon a new topic that fits a pattern is read
+            "topic.metadata.refresh.interval.ms": 15_000,  # how soon a new topic is read
             "fetch.message.max.bytes": 10_000_000,
             "queued.max.messages.kbytes": 65_536,
             "client.id": "fink-tom",

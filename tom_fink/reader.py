@@ -7,6 +7,7 @@ brings the messages again, and storing them again changes nothing.
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -25,6 +26,8 @@ BATCH_MESSAGES = 200  # a batch is due by count or by age, whichever comes first
 BATCH_AGE_S = 1.0
 BROKER_TIMEOUT_S = 10.0
 REPEAT_WARNING_S = 300.0
+CLOSE_WITHIN_S = 5.0
+JOINING_S = 15.0  # a group takes a few seconds to give out its partitions; that is not silence
 
 # The broker will not change its mind about these; waiting would only hide them.
 REFUSALS = {
@@ -63,6 +66,7 @@ class AlertReader:
     _refusal: StreamError | None = field(default=None, repr=False)
     _warned: dict[object, float] = field(default_factory=dict, repr=False)
     _began: bool = field(default=False, repr=False)
+    _last_news: float = field(default=0.0, repr=False)
 
     def stop(self) -> None:
         """End after the batch in hand. May be called from a signal handler or any thread, at any time."""
@@ -79,11 +83,11 @@ class AlertReader:
             consumer.subscribe(self.options.subscription(), on_assign=self._on_assign)
             self._read(consumer)
         finally:
-            consumer.close()
+            self._close(consumer)
         return self.total
 
     def _read(self, consumer: Consumer) -> None:
-        polls, last_news = 0, time.monotonic()
+        polls, self._last_news = 0, time.monotonic() + JOINING_S
         while not self._stop.is_set():
             wanted = self._wanted(polls)
             if wanted <= 0:
@@ -94,13 +98,13 @@ class AlertReader:
             if messages:
                 self._process(consumer, messages)
                 polls += len(messages)
-                last_news = time.monotonic()
-            elif (idle_s := time.monotonic() - last_news) >= (self.limits.idle_s or float("inf")):
+                self._last_news = time.monotonic()
+            elif (idle_s := time.monotonic() - self._last_news) >= (self.limits.idle_s or float("inf")):
                 logger.info("No alert for %.0f s: the reader ends, as it was told.", idle_s)
                 return
             elif self.options.max_polls and idle_s >= self.options.timeout_s:
                 logger.info("No alert within %.0f s.", idle_s)
-                polls, last_news = polls + 1, time.monotonic()
+                polls, self._last_news = polls + 1, time.monotonic()
 
     def _wanted(self, polls: int) -> int:
         limits = [BATCH_MESSAGES]
@@ -156,6 +160,14 @@ class AlertReader:
             if answer.error:
                 self._on_commit_error(answer.error, f"{answer.topic} [{answer.partition}] {answer.offset}")
 
+    def _close(self, consumer: Consumer) -> None:
+        """Leave the group; not for longer than `CLOSE_WITHIN_S`, which a broker that is away would have it wait."""
+        closing = threading.Thread(target=consumer.close, name="close", daemon=True)
+        closing.start()
+        closing.join(CLOSE_WITHIN_S)
+        if closing.is_alive():
+            logger.warning("%s does not answer; it will notice by itself that the reader is gone.", self.options.url)
+
     def _on_commit_error(self, error: KafkaError, what: str) -> None:
         if error.code() not in LOST_PARTITION:
             raise StreamError(f"{self.options.url} did not take {what}: {error.str()}")
@@ -177,9 +189,10 @@ class AlertReader:
             consumer.commit(offsets=starts, asynchronous=False)
         offsets = {(p.topic, p.partition): p.offset for p in [*committed, *starts]}
         self._began = self._began or bool(partitions)
+        self._last_news = time.monotonic()
         consumer.assign([TopicPartition(p.topic, p.partition, offsets[p.topic, p.partition]) for p in partitions])
-        for partition in partitions:
-            logger.info("Reading %s [%d]", partition.topic, partition.partition)
+        counts = Counter(partition.topic for partition in partitions)
+        logger.info("Reading %s", ", ".join(f"{topic} ({n} partitions)" for topic, n in sorted(counts.items())) or "-")
 
     def _starts(self, consumer: Consumer, partitions: list[TopicPartition]) -> list[TopicPartition]:
         if self.options.start_at == LATEST:
@@ -204,7 +217,7 @@ class AlertReader:
         if error.code() in REFUSALS or error.fatal():
             self._refusal = StreamError(f"{self.options.url} refuses the reader: {error.str()}")
         else:
-            self._warn_once(error.code(), "%s cannot be reached, trying again: %s", self.options.url, error.str())
+            self._warn_once("broker", "%s cannot be reached, trying again: %s", self.options.url, error.str())
 
     def _on_message_error(self, found: KafkaMessage) -> None:
         error = found.error()

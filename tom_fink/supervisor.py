@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tom_fink.alertstream import FinkAlertStream
+from tom_fink.errors import FinkError
 from tom_fink.reader import Limits
 
 logger = logging.getLogger(__name__)
@@ -34,40 +35,45 @@ class Supervisor:
             thread = threading.Thread(target=self._listen, args=[stream], name=type(stream).__name__, daemon=True)
             waiting[stream] = thread
             thread.start()
-        status = 0
         with self._signals():
-            while waiting and not self._stop.is_set() and not status:
-                try:
-                    stream, error = self._ended.get(timeout=0.2)
-                except queue.Empty:
-                    continue
-                waiting.pop(stream)
-                status = 1 if error else 0
-                if self._is_bounded() and not any(isinstance(other, FinkAlertStream) for other in waiting):
-                    break  # streams of other brokers know no limits
-            if not waiting and not status and not self._is_bounded() and not self._stop.is_set():
-                self._idle()
+            status = self._watch(waiting)
             return self._end(waiting) or status
+
+    def _watch(self, waiting: dict[Any, threading.Thread]) -> int:
+        """Wait until it is time to end; takes streams that have ended out of `waiting`."""
+        has_read = False  # a Fink stream has come to the end of what it was told to read
+        while not self._stop.is_set():
+            if not any(isinstance(stream, FinkAlertStream) for stream in waiting) and (
+                has_read or self.limits != Limits()
+            ):
+                return 0  # streams of other brokers know no limits
+            if not waiting:
+                self._idle()
+                return 0
+            try:
+                stream, error, outcome = self._ended.get(timeout=0.2)
+            except queue.Empty:
+                continue
+            waiting.pop(stream)
+            if error:
+                return 1
+            has_read = has_read or outcome is not None
+        return 0
 
     def stop(self) -> None:
         """Ask for the end; may be called from a signal handler."""
         self._stop.set()
 
     def _listen(self, stream: Any) -> None:
-        error = None
+        error = outcome = None
         try:
-            if isinstance(stream, FinkAlertStream):
-                stream.listen(self.limits)
-            else:
-                stream.listen()
+            outcome = stream.listen(self.limits) if isinstance(stream, FinkAlertStream) else stream.listen()
         except BaseException as caught:  # noqa: BLE001 - whatever ends a stream is told to the main thread
             error = caught
-            logger.critical("%s died: %s", type(stream).__name__, caught, exc_info=caught)
-        self._ended.put((stream, error))
-
-    def _is_bounded(self) -> bool:
-        streams = (stream for stream in self.streams if isinstance(stream, FinkAlertStream))
-        return self.limits != Limits() or any(_max_polls(stream) for stream in streams)
+            # An error of ours says what is wrong; an unknown one is worth its traceback.
+            unknown = None if isinstance(caught, FinkError) else caught
+            logger.critical("%s died: %s", type(stream).__name__, caught, exc_info=unknown)
+        self._ended.put((stream, error, outcome))
 
     def _idle(self) -> None:
         """With nothing to read, wait: an end would have the container restarted for ever."""
@@ -111,6 +117,3 @@ class Supervisor:
         finally:
             restore()
 
-
-def _max_polls(stream: FinkAlertStream) -> int | None:
-    return stream.options().max_polls

@@ -15,8 +15,8 @@ class FinkObjectTable(HTMXTable):
     """Columns of FinkObject and its target; rows come with `select_related("target")`."""
 
     name = tables.Column("Name", accessor="object_id")
-    position = tables.Column("Position (RA, Dec; deg)", accessor="target", default="–")
-    brightness = tables.Column("Newest magnitude (AB)", accessor="mag_ab", default="–")
+    position = tables.Column("RA, Dec (deg)", accessor="target", default="–")
+    brightness = tables.Column("Newest mag (AB)", accessor="mag_ab", default="–")
     alert_count = tables.Column("Alerts")
     fink_class = tables.Column("Class", default="–")
     first_seen = tables.Column("First seen (UTC)", default="–")
@@ -46,7 +46,7 @@ class FinkObjectTable(HTMXTable):
         if ra_deg is None or dec_deg is None:
             return "–"
         return format_html(
-            '<span title="{} {}">{} {}</span>',
+            '<span class="text-nowrap" title="{} {}">{} {}</span>',
             deg_to_sexigesimal(ra_deg, "hms"),
             deg_to_sexigesimal(dec_deg, "dms"),
             f"{ra_deg:.5f}",
@@ -57,10 +57,10 @@ class FinkObjectTable(HTMXTable):
         return signed_magnitude(record)
 
     def render_first_seen(self, value):
-        return utc_time(value)
+        return _to_the_minute(value)
 
     def render_last_seen(self, value):
-        return utc_time(value)
+        return _to_the_minute(value)
 
     def order_name(self, queryset, is_descending):
         return _ordered(queryset, is_descending, "target__name", "object_id")
@@ -87,10 +87,14 @@ class FinkObjectTable(HTMXTable):
         return queryset.order_by("-last_seen" if is_descending else "last_seen", "-pk"), True
 
 
+def _to_the_minute(moment):
+    return format_html(
+        '<span class="text-nowrap" title="{0}">{1}</span>', utc_time(moment), utc_time(moment)[:16]
+    )
+
+
 def _ordered(queryset, is_descending, *fields):
     """Sorted by `fields`, unknown values last; the key settles ties, so that pages do not overlap."""
     values = [F(field) if isinstance(field, str) else field for field in fields]
-    terms = [
-        value.desc(nulls_last=True) if is_descending else value.asc(nulls_last=True) for value in values
-    ]
+    terms = [value.desc(nulls_last=True) if is_descending else value.asc(nulls_last=True) for value in values]
     return queryset.order_by(*terms, "-pk"), True

@@ -1,6 +1,6 @@
 """FITS stamps of simulated alerts: a Gaussian star on noise, with the same bytes for the same alert."""
 
-import gzip
+import zlib
 from dataclasses import dataclass
 from functools import cache
 
@@ -10,6 +10,7 @@ _BLOCK = 2880  # FITS files are made of blocks of this many bytes
 ZTF_SIZE, ZTF_ARCSEC_PER_PIXEL = 63, 1.01
 RUBIN_SIZE, RUBIN_ARCSEC_PER_PIXEL, RUBIN_PSF_SIZE = 30, 0.2, 41
 _NOISE_FRAMES = 24
+_GZIP = 31  # wbits with which zlib writes a gzip header, without the time or the name of a file
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ def ztf_stamps(scene: Scene) -> tuple[bytes, bytes, bytes]:
         step = scene.flux_err / scene.psf_width / 64
         coarse = (np.round(image / step) * step).astype(">f4")
         fits = _ztf_header() + _padded(coarse.tobytes())
-        stamps.append(gzip.compress(fits, compresslevel=1, mtime=0))
+        stamps.append(zlib.compress(fits, level=1, wbits=_GZIP))
     return tuple(stamps)
 
 

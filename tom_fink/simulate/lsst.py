@@ -85,8 +85,8 @@ def _source_id(track: Track, seen: Observation) -> int:
     """Id from the second and the track; some are rounded so that they fall into the uniform sample."""
     plain = int((seen.mjd - _MJD_2000) * 86400) * _ID_PER_SECOND + track.number * _ID_PER_TRACK
     rest = plain % UNIFORM_SAMPLE
-    # Stars and galaxies have no topic of their own here; of the others, one visit in six is sampled.
-    sampled = isinstance(track.source, VariableStar | ActiveGalaxy) or plain // _ID_PER_SECOND % 6 == 0
+    # Stars and galaxies have no topic of their own here; of the others, one visit in seven is sampled.
+    sampled = isinstance(track.source, VariableStar | ActiveGalaxy) or plain // _ID_PER_SECOND % 7 == 0
     if sampled:
         return plain + (UNIFORM_SAMPLE - rest)
     return plain + 1 if rest == 0 else plain

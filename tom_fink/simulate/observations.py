@@ -68,8 +68,8 @@ class Observation:
 class Track:
     """A source as one survey sees it. `number` is unique in a simulation; `salt` differs between seeds.
 
-    `observations` only grows, oldest first: every alert's history is a slice of it, so that histories
-    agree from alert to alert.
+    Each visit is observed once and kept, oldest first, until no history can reach back to it: alerts tell
+    slices of `observations`, so that their histories agree.
     """
 
     source: Source
@@ -78,14 +78,15 @@ class Track:
     salt: int
     rng: np.random.Generator
     observations: list[Observation] = field(default_factory=list)
-    history: list[dict] = field(default_factory=list)  # the survey's record of each observation
+    history: list[dict] = field(default_factory=list)  # the survey's records of each observation
+    visits: int = 0
     detections: int = 0
     first_detection: Observation | None = None
 
     def observe(self, mjd: float) -> Observation:
         """Visit the source at `mjd`, which must be later than the last visit, and note what was seen."""
         bands = _CYCLES[self.survey]
-        band = bands[(self.number + len(self.observations)) % len(bands)]
+        band = bands[(self.number + self.visits) % len(bands)]
         limit_mag = _DEPTHS[self.survey][band] + float(self.rng.normal(0, _DEPTH_SCATTER_MAG))
         true_flux = self.source.difference_njy(mjd, band)
         flux_err = math.hypot(flux_njy(limit_mag) / DETECTION_SNR, _CALIBRATION_ERROR * true_flux)
@@ -105,7 +106,10 @@ class Track:
             dec=float(dec + dec_offset),
             fwhm_arcsec=fwhm,
         )
+        self.visits += 1
         self.observations.append(seen)
+        if len(self.observations) > 3 * HISTORY_POINTS:
+            del self.observations[:HISTORY_POINTS], self.history[:HISTORY_POINTS]
         if seen.detected:
             self.detections += 1
             self.first_detection = self.first_detection or seen

@@ -36,7 +36,7 @@ def alert(track: Track) -> dict:
         **detection,
         **_neighbours(track),
         "ndethist": detections,
-        "ncovhist": 300 + len(track.observations),
+        "ncovhist": 300 + track.visits,
         "jdstarthist": jd_start,
         "jdendhist": jd,
         "tooflag": 0,
@@ -95,7 +95,7 @@ def _object_id(track: Track, first: Observation) -> str:
     """Name such as ZTF26abcdefg; a moving object gets a new one at each detection."""
     number = track.number * _NAMES_PER_TRACK
     if isinstance(track.source, Asteroid):
-        number += len(track.observations)
+        number += track.visits
     code = (track.salt + number * _STEP) % _LETTERS
     letters = ""
     for _ in range(7):
