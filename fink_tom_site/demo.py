@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NoReturn
 
@@ -168,7 +169,9 @@ class Demo:
             )  # fmt: skip
 
     def _start_stream(self) -> str:
-        self._start("stream", [*MANAGE, "simulate_alerts", "--mock", "--start", "now", "--rate", "20"])
+        # Last night as a backlog, then this one as it happens.
+        start = (datetime.now(UTC) - timedelta(hours=26)).isoformat(timespec="seconds")
+        self._start("stream", [*MANAGE, "simulate_alerts", "--mock", "--live", "--start", start, "--rate", "20"])
         log = FOLDER / "stream.log"
 
         def announced() -> str | None:

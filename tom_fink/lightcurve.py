@@ -24,6 +24,7 @@ BAND_COLOURS = {
     "y": "#0072B2",
 }
 OTHER_COLOUR = "#8A8A8A"
+GRID_COLOUR = "rgba(138,138,138,0.25)"  # to be seen on both themes; plotly_dark's is not on TOM's grey
 INSTRUMENT_SYMBOLS = {"ZTF": "circle", "LSSTCam": "square"}
 OTHER_SYMBOL = "cross"
 KINDS = ("detection", "forced", "limit")
@@ -178,10 +179,16 @@ def _layout(y_title: str, dark: bool, reverse: bool) -> dict:
         "showlegend": True,
         "legend": {"orientation": "h", "yanchor": "bottom", "y": 1.02, "x": 0},
         # The same revision of the time axis in both figures keeps a zoom in time when they are exchanged.
-        "xaxis": {"title": {"text": "Time (UTC)"}, "type": "date", "uirevision": "time"},
+        "xaxis": {
+            "title": {"text": "Time (UTC)"},
+            "type": "date",
+            "gridcolor": GRID_COLOUR,
+            "uirevision": "time",
+        },
         "yaxis": {
             "title": {"text": y_title},
             "autorange": "reversed" if reverse else True,
+            "gridcolor": GRID_COLOUR,
             "zeroline": not reverse,
             "zerolinewidth": 2,
             "zerolinecolor": OTHER_COLOUR,

@@ -306,3 +306,12 @@ def test_records_refuse_unknown_fields():
 def test_every_field_is_nullable():
     for schema in (ZTF_SCHEMA, LSST_SCHEMA):
         assert all(field["type"][1] == "null" for field in schema["fields"])
+
+
+def test_the_time_of_an_alert_is_that_of_its_visit():
+    alerts = list(simulated_alerts(3, START, 120))
+    assert {alert.survey for alert in alerts} == {"ztf", "lsst", "mm"}
+    for alert in alerts:
+        assert 0 <= (alert.observed_at - START).total_seconds() < 8 * 3600
+    ztf = next(alert for alert in alerts if alert.survey == "ztf")
+    assert ztf.observed_at.strftime("%Y-%m-%d %H:%M:%S") == ztf.alert["timestamp"][:19]

@@ -5,14 +5,14 @@ import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cache
 
 import fastavro
 import numpy as np
 
 from . import lsst, mm, ztf
-from .observations import Track, mjd_of
+from .observations import JD_MINUS_MJD, MJD_UNIX_EPOCH, TAI_MINUS_UTC_S, Track, mjd_of
 from .orbits import ephemeris, orbit_near_opposition
 from .schemas import SCHEMAS, key_of
 from .sky import ActiveGalaxy, Afterglow, Asteroid, Source, Supernova, VariableStar, sky_position
@@ -37,6 +37,15 @@ class SimulatedAlert:
     topic: str
     survey: str
     alert: dict
+
+    @property
+    def observed_at(self) -> datetime:
+        """Time of the visit (UTC): its start for ZTF, its middle for Rubin."""
+        if self.survey == "lsst":
+            unix_s = (self.alert["diaSource"]["midpointMjdTai"] - MJD_UNIX_EPOCH) * 86_400 - TAI_MINUS_UTC_S
+        else:
+            unix_s = (self.alert.get("candidate", self.alert)["jd"] - JD_MINUS_MJD - MJD_UNIX_EPOCH) * 86_400
+        return datetime.fromtimestamp(unix_s, UTC)
 
 
 def simulated_alerts(seed: int, start: datetime, count: int | None = None) -> Iterator[SimulatedAlert]:

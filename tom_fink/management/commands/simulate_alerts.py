@@ -1,5 +1,7 @@
 """simulate_alerts: send the alerts of a simulated sky to Kafka, or to a mock cluster of its own."""
 
+import threading
+from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from datetime import UTC, datetime
 
@@ -7,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from tom_fink.errors import FinkError
 from tom_fink.producer import mock_cluster
-from tom_fink.simulate import serialise, simulated_alerts
+from tom_fink.simulate import SimulatedAlert, serialise, simulated_alerts
 
 from ._sending import add_sending_arguments, check_sending_options, send_all, stop_on_signals, summary
 
@@ -39,6 +41,9 @@ class Command(BaseCommand):
             help=f"time of the first visit, ISO 8601 (UTC unless it says otherwise) or now "
             f"(default: {DEFAULT_START})",
         )
+        parser.add_argument(
+            "--live", action="store_true", help="send no alert before the time of its visit has come"
+        )
         add_sending_arguments(parser)
 
     def handle(self, *args, **options):
@@ -47,12 +52,14 @@ class Command(BaseCommand):
             alerts = simulated_alerts(options["seed"], _start(options["start"]), options["count"])
         except ValueError as error:
             raise CommandError(str(error)) from error
-        messages = ((alert.topic, *serialise(alert)) for alert in alerts)
         cluster = mock_cluster() if options["mock"] else nullcontext(options["bootstrap"])
         try:
             with stop_on_signals() as stop, cluster as bootstrap:
                 if options["mock"]:
                     self._say(f"mock cluster at {bootstrap}")
+                if options["live"]:
+                    alerts = _in_time(alerts, stop)
+                messages = ((alert.topic, *serialise(alert)) for alert in alerts)
                 sent = send_all(messages, bootstrap, options, stop)
                 self._say(summary(sent))
                 if options["mock"]:
@@ -64,6 +71,15 @@ class Command(BaseCommand):
         """Print a line at once, for whoever waits for it at the other end of a pipe."""
         self.stdout.write(line)
         self.stdout.flush()
+
+
+def _in_time(alerts: Iterable[SimulatedAlert], stop: threading.Event) -> Iterator[SimulatedAlert]:
+    """The alerts, each held back until the time of its visit; ends when `stop` is set."""
+    for alert in alerts:
+        early_s = (alert.observed_at - datetime.now(UTC)).total_seconds()
+        if early_s > 0 and stop.wait(early_s):
+            return
+        yield alert
 
 
 def _start(text: str) -> datetime:
