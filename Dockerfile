@@ -1,20 +1,16 @@
 # One image for the web site, the reader and the migrations; docker-compose.yml says which is which.
 
 FROM python:3.13-slim AS dependencies
-RUN python -m venv /opt/venv
+RUN python -m venv --without-pip /opt/venv
 COPY requirements/base.txt /tmp/
 # Before the code, so that a change of code does not install them again
 RUN --mount=type=cache,target=/root/.cache/pip \
-    /opt/venv/bin/pip install --disable-pip-version-check --no-compile --require-hashes -r /tmp/base.txt \
-    && /opt/venv/bin/pip uninstall --yes --quiet pip \
-    && /opt/venv/bin/python -m compileall -q -j 0 /opt/venv/lib
+    pip --python /opt/venv/bin/python install --disable-pip-version-check --require-hashes -r /tmp/base.txt
 
 FROM dependencies AS site
 WORKDIR /app
-COPY manage.py ./
-COPY templates ./templates
-COPY fink_tom_site ./fink_tom_site
-COPY tom_fink ./tom_fink
+# The code alone: .dockerignore lets nothing else through
+COPY . ./
 # The settings keep a secret key in state/ unless they are given one; an image must not hold it.
 RUN SECRET_KEY=unused-after-this-line /opt/venv/bin/python manage.py collectstatic --noinput \
     && /opt/venv/bin/python -m compileall -q fink_tom_site tom_fink \

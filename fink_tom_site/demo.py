@@ -85,7 +85,9 @@ class Demo:
             try:
                 probe.bind(("127.0.0.1", self.port))
             except OSError as error:
-                fail(f"port {self.port} cannot be used ({error.strerror}); choose another with make demo PORT=8080")
+                fail(
+                    f"port {self.port} cannot be used ({error.strerror}); choose another with make demo PORT=8080"
+                )
         shutil.rmtree(FOLDER, ignore_errors=True)
         FOLDER.mkdir(parents=True)
         print("Making the database …", flush=True)
@@ -119,7 +121,11 @@ class Demo:
             self._look_after()
             progress = self._progress()
             if progress != shown:
-                print(f"\r{progress[0]} alerts, {progress[1]} targets, {progress[2]} topics ", end="", flush=True)
+                print(
+                    f"\r{progress[0]} alerts, {progress[1]} targets, {progress[2]} topics ",
+                    end="",
+                    flush=True,
+                )
                 shown = progress
             time.sleep(1)
 
@@ -130,7 +136,9 @@ class Demo:
         while (alerts := self._progress()[0]) < ALERTS_WANTED:
             self._look_after()
             if time.monotonic() - began > DEADLINE_S:
-                fail(f"only {alerts} of {ALERTS_WANTED} alerts are stored after {DEADLINE_S} s; see {FOLDER}/*.log")
+                fail(
+                    f"only {alerts} of {ALERTS_WANTED} alerts are stored after {DEADLINE_S} s; see {FOLDER}/*.log"
+                )
             if alerts != shown:
                 print(f"{alerts} alerts stored", flush=True)
                 shown = alerts
@@ -156,7 +164,11 @@ class Demo:
         log = FOLDER / "setup.log"
         with log.open("a") as output:
             done = subprocess.run(
-                [*MANAGE, *command], env=self.environment | environment, stdout=output, stderr=output, check=False
+                [*MANAGE, *command],
+                env=self.environment | environment,
+                stdout=output,
+                stderr=output,
+                check=False,
             )
         if done.returncode:
             fail(f"manage.py {command[0]} failed:\n{log.read_text()[-2000:]}")
@@ -171,12 +183,16 @@ class Demo:
     def _start_stream(self) -> str:
         # Last night as a backlog, then this one as it happens.
         start = (datetime.now(UTC) - timedelta(hours=26)).isoformat(timespec="seconds")
-        self._start("stream", [*MANAGE, "simulate_alerts", "--mock", "--live", "--start", start, "--rate", "20"])
+        self._start(
+            "stream", [*MANAGE, "simulate_alerts", "--mock", "--live", "--start", start, "--rate", "20"]
+        )
         log = FOLDER / "stream.log"
 
         def announced() -> str | None:
             first = log.read_text().partition("\n")
-            return first[0].rpartition(" ")[2] if first[1] and first[0].startswith("mock cluster at") else None
+            return (
+                first[0].rpartition(" ")[2] if first[1] and first[0].startswith("mock cluster at") else None
+            )
 
         return self._wait_for("the simulated stream", announced)
 

@@ -5,6 +5,7 @@
 
 import os
 import secrets
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,9 @@ from django.core.exceptions import ImproperlyConfigured
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 PERMISSIONS = ("OPEN", "PUBLIC", "PRIVATE")
 THEMES = ("light", "dark")
+BOOLEANS = dict.fromkeys(("true", "on", "yes", "y", "ok", "1"), True) | dict.fromkeys(
+    ("false", "off", "no", "n", "0"), False
+)
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,9 @@ VARIABLES: dict[str, Variable] = {
     "SECRET_KEY": Variable(str, "", "a long random text"),
     "DEBUG": Variable(bool, False, "true or false"),
     "ALLOWED_HOSTS": Variable(list, ["localhost", "127.0.0.1"], "host names with commas between"),
-    "CSRF_TRUSTED_ORIGINS": Variable(list, [], "addresses such as https://tom.example.org with commas between"),
+    "CSRF_TRUSTED_ORIGINS": Variable(
+        list, [], "addresses such as https://tom.example.org with commas between"
+    ),
     "HTTPS_ONLY": Variable(bool, False, "true or false"),
     "DATABASE_URL": Variable(str, "", "an address such as postgres://user:password@host:5432/name"),
     "LOG_LEVEL": Variable(str, "INFO", ", ".join(LOG_LEVELS), LOG_LEVELS),
@@ -51,7 +57,9 @@ VARIABLES: dict[str, Variable] = {
     "FINK_TOPIC": Variable(str, "", "topics or patterns with commas between"),
     "FINK_MAX_POLL_NUMBER": Variable(float, 0.0, "a number of polls; 0 never stops"),
     "FINK_TIMEOUT": Variable(float, 10.0, "seconds"),
-    "FINK_START_AT": Variable(str, "earliest", "earliest, latest or an ISO time such as 2026-11-20T00:00:00Z"),
+    "FINK_START_AT": Variable(
+        str, "earliest", "earliest, latest or an ISO time such as 2026-11-20T00:00:00Z"
+    ),
     "FINK_TARGET_PERMISSION": Variable(str, "PUBLIC", ", ".join(PERMISSIONS), PERMISSIONS),
     # Fink's stream of Rubin alerts; what is unset is taken from the ZTF stream
     "FINK_LSST_CREDENTIAL_URL": Variable(str, "", "HOST:PORT of a Kafka broker"),
@@ -67,7 +75,6 @@ class Environment:
 
     def __init__(self, env_file: Path | None = None):
         """Read `env_file` if it exists; a real environment variable wins over it."""
-        self._env = environ.Env()
         if env_file is not None and env_file.is_file():
             environ.Env.read_env(env_file, overwrite=False)
 
@@ -82,8 +89,10 @@ class Environment:
             return variable.default
         try:
             value = self._cast(name, text, variable)
-        except (ValueError, ImproperlyConfigured) as error:
-            raise ImproperlyConfigured(f"{name}={text!r} cannot be used: it takes {variable.takes}.") from error
+        except (ValueError, KeyError) as error:
+            raise ImproperlyConfigured(
+                f"{name}={text!r} cannot be used: it takes {variable.takes}."
+            ) from error
         if variable.choices:
             matching = [choice for choice in variable.choices if choice.lower() == value.lower()]
             if not matching:
@@ -91,27 +100,40 @@ class Environment:
             return matching[0]
         return value
 
-    def _cast(self, name: str, text: str, variable: Variable) -> Any:
-        if variable.cast is bool and text.lower() not in (*environ.Env.BOOLEAN_TRUE_STRINGS, *FALSE_STRINGS):
-            raise ValueError(text)  # environ reads every other word as False
-        if variable.cast is float and not 0 <= float(text) < float("inf"):
-            raise ValueError(text)
+    @staticmethod
+    def _cast(name: str, text: str, variable: Variable) -> Any:
+        # Not environ's casts: to them a $ names another variable, 1e5 is 15, and any word is False.
+        if variable.cast is bool:
+            return BOOLEANS[text.lower()]
+        if variable.cast is float:
+            number = float(text)
+            if not 0 <= number < float("inf"):
+                raise ValueError(text)
+            return number
+        if variable.cast is list:
+            return [part.strip() for part in text.split(",") if part.strip()]
         if name == "TIME_ZONE" and text not in available_timezones():
             raise ValueError(text)
-        return self._env.get_value(name, cast=variable.cast)
+        return text
 
     def database(self, default: Path) -> dict[str, Any]:
         """Django's database settings from DATABASE_URL; unset: SQLite in the file `default`.
 
         The address may hold a password, so a bad one is not repeated in the error.
         """
-        address = self("DATABASE_URL") or f"sqlite:///{default}"
-        bad = ImproperlyConfigured(f"DATABASE_URL cannot be used: it takes {VARIABLES['DATABASE_URL'].takes}.")
+        address = self("DATABASE_URL")
+        if not address:
+            return {"ENGINE": "django.db.backends.sqlite3", "NAME": str(default)}
+        bad = ImproperlyConfigured(
+            f"DATABASE_URL cannot be used: it takes {VARIABLES['DATABASE_URL'].takes}."
+        )
+        if address.partition("://")[0] not in environ.Env.DB_SCHEMES:
+            raise bad  # environ would warn of an unknown one and print it, password and all
         try:
             config = environ.Env.db_url_config(address)
-        except Exception as error:
-            raise bad from error
-        if not config.get("ENGINE") or not config.get("NAME"):
+        except Exception:  # noqa: BLE001 - and without its cause, which may quote the password
+            raise bad from None
+        if not config.get("NAME"):
             raise bad
         return config
 
@@ -119,30 +141,30 @@ class Environment:
         """Django's EMAIL_* settings from EMAIL_URL; a bad address is not repeated, it may hold a password."""
         try:
             return environ.Env.email_url_config(self("EMAIL_URL"))
-        except Exception as error:
+        except Exception:  # noqa: BLE001 - and without its cause, which may quote the password
             raise ImproperlyConfigured(
                 f"EMAIL_URL cannot be used: it takes {VARIABLES['EMAIL_URL'].takes}."
-            ) from error
-
-
-FALSE_STRINGS = ("false", "off", "no", "n", "0")
+            ) from None
 
 
 def kept_secret_key(path: Path) -> str:
     """The secret key kept in `path`, made at first use with mode 600.
 
     Made whole under another name and then linked, so that several processes that start together
-    agree on one key and none reads half of it.
+    agree on one key and none reads half of it. The other name is random: in containers that share
+    the folder every process may be number 1.
     """
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = path.with_name(f"{path.name}.{os.getpid()}")
-        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(secrets.token_urlsafe(64))
+        handle, fresh = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.")  # with mode 600
         try:
+            with os.fdopen(handle, "w") as file:
+                file.write(secrets.token_urlsafe(64))
+                file.flush()
+                os.fsync(handle)
             os.link(fresh, path)
         except FileExistsError:
             pass  # another process was first, and its key counts
         finally:
-            fresh.unlink()
+            os.unlink(fresh)
     return path.read_text().strip()

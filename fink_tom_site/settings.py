@@ -126,8 +126,12 @@ LOGGING = {
     "formatters": {"utc": {"()": "fink_tom_site.logs.UtcFormatter"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "utc"}},
     "root": {"handlers": ["console"], "level": env("LOG_LEVEL")},
-    # tom_common.hooks logs a line for each new target; a stream makes thousands
-    "loggers": {"tom_common.hooks": {"level": max(logging.WARNING, logging.getLevelName(env("LOG_LEVEL")))}},
+    "loggers": {
+        # tom_common.hooks logs a line for each new target, of which a stream makes thousands; matplotlib, which
+        # TOM Toolkit imports, tells of its font list at each start in a read-only container.
+        name: {"level": max(logging.WARNING, logging.getLevelName(env("LOG_LEVEL")))}
+        for name in ("tom_common.hooks", "matplotlib")
+    },
 }
 
 # --- TOM Toolkit ------------------------------------------------------------------------------

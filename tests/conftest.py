@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from tom_fink.avrofile import read_messages
 from tom_fink.decode import Message
+from tom_fink.simulate import serialise, simulated_alerts
 
 SHARED_ALERTS = Path(__file__).resolve().parents[2] / "shared" / "alerts"
 
@@ -18,13 +20,21 @@ def real_messages():
         pytest.skip("the real alerts are not part of this repository (CI has them beside it)")
 
     def read(*names: str, topic: str = "fink_sn_candidates_ztf") -> list[Message]:
-        from tom_fink.avrofile import read_messages
-
         now = datetime.now(UTC)
         pairs = [pair for name in names for pair in read_messages(SHARED_ALERTS / name)]
         return [Message(topic, 0, offset, key, value, now) for offset, (key, value) in enumerate(pairs)]
 
     return read
+
+
+@pytest.fixture(scope="session")
+def simulated_messages() -> list[Message]:
+    """The first 240 simulated alerts as messages: every topic, every kind of point."""
+    start = datetime(2026, 3, 22, 4, tzinfo=UTC)
+    return [
+        Message(simulated.topic, 0, offset, *serialise(simulated), start)
+        for offset, simulated in enumerate(simulated_alerts(1, start, 240))
+    ]
 
 
 def pytest_report_header() -> str:

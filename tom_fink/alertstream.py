@@ -2,6 +2,7 @@
 
 import logging
 from contextlib import contextmanager
+from functools import cached_property
 
 from django.core.exceptions import ImproperlyConfigured
 from django.db import close_old_connections, connections, reset_queries
@@ -47,6 +48,7 @@ class FinkAlertStream(AlertStream):
         self._reader: AlertReader | None = None
         self._stopped = False
 
+    @cached_property
     def options(self) -> StreamOptions:
         """The options to read with. Raises `MissingCredentials` or `ConfigurationError`."""
         return stream_options(self.given)
@@ -57,18 +59,20 @@ class FinkAlertStream(AlertStream):
         What cannot be configured away is raised: `StreamError`, and what storing raises.
         """
         try:
-            options = self.options()
+            options = self.options
         except MissingCredentials as error:
             logger.warning("%s", error)
             return None
         except ConfigurationError as error:
-            logger.error("%s", error)  # noqa: TRY400 - a setting to mend, not a traceback to read
+            logger.error("%s", error)
             return None
         handlers = Handlers(self.alert_handler)
         self._reader = AlertReader(options, lambda messages: _handle(handlers, messages), limits or Limits())
         if self._stopped:
             self._reader.stop()
-        logger.info("FinkAlertStream.listen opening stream: %s with group_id: %s", options.url, options.group_id)
+        logger.info(
+            "FinkAlertStream.listen opening stream: %s with group_id: %s", options.url, options.group_id
+        )
         try:
             return self._reader.run()
         finally:

@@ -72,7 +72,7 @@ API_DECIMALS = 10
 
 TAI_MINUS_UTC_MS = 37_000  # since 2017-01-01 (IERS Bulletin C 52); none has been announced since
 JD_UNIX_EPOCH = 2_440_587.5
-MJD_UNIX_EPOCH = 40_587.0
+MJD_UNIX_EPOCH = 40_587
 MS_PER_DAY = 86_400_000
 
 EARLIEST_MS = -631_152_000_000  # 1950-01-01: an "alert" before or after these is broken data,
@@ -125,13 +125,27 @@ def identifier(schema: pl.Schema | dict, path: str) -> pl.Expr:
 
 
 def utc_from_jd(jd: pl.Expr) -> pl.Expr:
-    """UTC from a Julian Date in UTC (ZTF), to the millisecond; null outside 1950 to 2100."""
-    return _utc((jd - JD_UNIX_EPOCH) * MS_PER_DAY)
+    """UTC from a Julian Date in UTC (ZTF), to the millisecond; null outside 1950 to 2100.
+
+    The REST API prints a JD with more decimals than it has, so both sources give the same number.
+    """
+    return _utc(((jd - JD_UNIX_EPOCH) * MS_PER_DAY).round())
 
 
 def utc_from_mjd_tai(mjd: pl.Expr) -> pl.Expr:
-    """UTC from a Modified Julian Date in TAI (Rubin), to the millisecond; null outside 1950 to 2100."""
-    return _utc((mjd.round(API_DECIMALS) - MJD_UNIX_EPOCH) * MS_PER_DAY - TAI_MINUS_UTC_MS)
+    """UTC from a Modified Julian Date in TAI (Rubin), to the millisecond; null outside 1950 to 2100.
+
+    The REST API prints ten decimals of the eleven or twelve that the stream brings. Counted in those
+    units the two are the same integer; as floats they would differ in the last bit, and now and then
+    in the millisecond.
+    """
+    per_day = 10**API_DECIMALS
+    days = mjd.floor()  # taken off first: what is left is exact, and small enough to count in such units
+    units = ((mjd - days) * per_day).round().cast(pl.Int64, strict=False)
+    ms_of_day = (units * MS_PER_DAY + per_day // 2) // per_day
+    return _utc(
+        (days.cast(pl.Int64, strict=False) - MJD_UNIX_EPOCH) * MS_PER_DAY + ms_of_day - TAI_MINUS_UTC_MS
+    )
 
 
 def utc_from_text(value: pl.Expr) -> pl.Expr:
@@ -141,8 +155,8 @@ def utc_from_text(value: pl.Expr) -> pl.Expr:
 
 
 def _utc(ms: pl.Expr) -> pl.Expr:
-    inside = ms.is_between(EARLIEST_MS, LATEST_MS)
-    return pl.when(inside).then(ms.round()).cast(pl.Int64, strict=False).cast(pl.Datetime("ms")).dt.replace_time_zone("UTC")
+    possible = pl.when(ms.is_between(EARLIEST_MS, LATEST_MS)).then(ms)
+    return possible.cast(pl.Int64, strict=False).cast(pl.Datetime("ms")).dt.replace_time_zone("UTC")
 
 
 def rounded(value: pl.Expr, decimals: int = MAG_DECIMALS) -> pl.Expr:
@@ -159,7 +173,11 @@ def mag_of_flux(flux_njy: pl.Expr) -> pl.Expr:
 def mag_error_of_flux(flux_njy: pl.Expr, flux_err_njy: pl.Expr) -> pl.Expr:
     """Error of that magnitude: 1.0857 times the relative error of the flux."""
     flux, error = flux_njy.round(API_DECIMALS), flux_err_njy.round(API_DECIMALS)
-    return pl.when((flux != 0) & (error > 0)).then(MAG_PER_RELATIVE_ERROR * error / flux.abs()).round(MAG_DECIMALS)
+    return (
+        pl.when((flux != 0) & (error > 0))
+        .then(MAG_PER_RELATIVE_ERROR * error / flux.abs())
+        .round(MAG_DECIMALS)
+    )
 
 
 def flux_of_mag(mag_ab: pl.Expr) -> pl.Expr:
@@ -185,11 +203,12 @@ def position_problems(ra_deg: pl.Expr, dec_deg: pl.Expr, observed_at: pl.Expr) -
 
 def conform(frame: pl.DataFrame, columns: dict[str, pl.DataType]) -> pl.DataFrame:
     """`frame` with exactly `columns`, in their order and types; a column that it lacks is null."""
-    missing = [pl.lit(None, dtype).alias(name) for name, dtype in columns.items() if name not in frame.columns]
+    missing = [
+        pl.lit(None, dtype).alias(name) for name, dtype in columns.items() if name not in frame.columns
+    ]
     return frame.with_columns(missing).select(pl.col(name).cast(dtype) for name, dtype in columns.items())
 
 
 def coalesce_class(*labels: pl.Expr) -> pl.Expr:
     """The first label that is not null, cut to the 100 characters of its field; 'Unknown' if none is."""
     return pl.coalesce(*labels, pl.lit("Unknown")).str.slice(0, 100)
-

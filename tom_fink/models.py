@@ -22,7 +22,9 @@ class Topic(models.Model):
 
     name = models.CharField(max_length=200, unique=True)
     survey = models.CharField(max_length=8, choices=Survey.choices)
-    target_list = models.OneToOneField(TargetList, null=True, on_delete=models.SET_NULL, related_name="fink_topic")
+    target_list = models.OneToOneField(
+        TargetList, null=True, on_delete=models.SET_NULL, related_name="fink_topic"
+    )
     created = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -46,7 +48,10 @@ class FinkObject(models.Model):
     alert_count = models.PositiveIntegerField(default=0)
     first_seen = models.DateTimeField(null=True)
     last_seen = models.DateTimeField(null=True)
-    mag_ab = models.FloatField(null=True, help_text=_("AB magnitude of the newest alert's difference flux"))
+    summary_at = models.DateTimeField(
+        null=True, help_text=_("Time of the newest alert that has a brightness: what follows is that alert's")
+    )
+    mag_ab = models.FloatField(null=True, help_text=_("AB magnitude of the difference flux's size"))
     is_positive = models.BooleanField(null=True, help_text=_("Sign of that difference flux"))
     band = models.CharField(max_length=8, blank=True, default="")
     fink_class = models.CharField(max_length=100, blank=True, default="")
@@ -67,11 +72,15 @@ class Alert(models.Model):
     """
 
     survey = models.CharField(max_length=8, choices=Survey.choices)
-    alert_id = models.CharField(max_length=100, help_text=_("candid, diaSourceId, or object, trigger and time"))
+    alert_id = models.CharField(
+        max_length=100, help_text=_("candid, diaSourceId, or object, trigger and time")
+    )
     object_id = models.CharField(max_length=100, help_text=_("The survey's own id of the object"))
     fink_object = models.ForeignKey(FinkObject, on_delete=models.CASCADE, related_name="alerts")
     target = models.ForeignKey(BaseTarget, null=True, on_delete=models.SET_NULL, related_name="fink_alerts")
-    observed_at = models.DateTimeField(help_text=_("UTC: start of the exposure for ZTF, its middle for Rubin"))
+    observed_at = models.DateTimeField(
+        help_text=_("UTC: start of the exposure for ZTF, its middle for Rubin")
+    )
     ra_deg = models.FloatField()
     dec_deg = models.FloatField()
     band = models.CharField(max_length=8, blank=True, default="")
@@ -81,7 +90,9 @@ class Alert(models.Model):
     flux_err_njy = models.FloatField(null=True)
     is_positive = models.BooleanField(null=True, help_text=_("Brighter than the reference image"))
     fink_class = models.CharField(max_length=100, blank=True, default="")
-    fink_values = models.JSONField(default=dict, help_text=_("Fink's scores and cross-matches, without nulls"))
+    fink_values = models.JSONField(
+        default=dict, help_text=_("Fink's scores and cross-matches, without nulls")
+    )
     broker_end_at = models.DateTimeField(null=True, help_text=_("When Fink had finished with the alert"))
     topic = models.CharField(max_length=249)
     partition = models.IntegerField(null=True)
@@ -155,7 +166,9 @@ class RejectedMessage(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["topic", "partition", "offset", "digest"], name="tom_fink_rejected_once")
+            models.UniqueConstraint(
+                fields=["topic", "partition", "offset", "digest"], name="tom_fink_rejected_once"
+            )
         ]
         ordering = ["-received_at"]
 

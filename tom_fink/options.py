@@ -62,7 +62,7 @@ class StreamOptions:
             "bootstrap.servers": self.url,
             "group.id": self.group_id,
             "enable.auto.commit": False,
-            "auto.offset.reset": LATEST if self.start_at == LATEST else EARLIEST,
+            "auto.offset.reset": EARLIEST,  # also where a kept offset has expired; start_at is the reader's to apply
             "enable.partition.eof": False,
             "topic.blacklist": ",".join(OTHER_FAMILIES),
             "topic.metadata.refresh.interval.ms": 15_000,  # how soon a new topic is read
@@ -118,7 +118,9 @@ def stream_options(given: dict[str, Any], load=None) -> StreamOptions:
     if missing:
         raise MissingCredentials(f"The {survey.upper()} stream is inactive: set {', '.join(missing)}.")
     if not ADDRESS.match(found["url"]):
-        raise ConfigurationError(f"{VARIABLES[survey]['url']}={found['url']!r} cannot be used: it takes HOST:PORT.")
+        raise ConfigurationError(
+            f"{VARIABLES[survey]['url']}={found['url']!r} cannot be used: it takes HOST:PORT."
+        )
     return StreamOptions(
         url=found["url"],
         group_id=found["group_id"],

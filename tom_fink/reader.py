@@ -131,7 +131,9 @@ class AlertReader:
         began = time.monotonic()
         outcome = self.handle(messages)
         self._commit(consumer, messages)
-        self.total += Outcome(outcome.stored, outcome.duplicate, outcome.rejected, outcome.handled, outcome.points)
+        self.total += Outcome(
+            outcome.stored, outcome.duplicate, outcome.rejected, outcome.handled, outcome.points
+        )
         logger.info(
             "Batch of %d: %d stored, %d duplicate, %d rejected, %d handled; %d points; %.2f s%s",
             len(messages),
@@ -151,8 +153,9 @@ class AlertReader:
             place = message.topic, message.partition
             ends[place] = max(ends.get(place, 0), message.offset + 1)
         try:
-            answers = consumer.commit(offsets=[TopicPartition(*place, end) for place, end in ends.items()],
-                                      asynchronous=False)
+            answers = consumer.commit(
+                offsets=[TopicPartition(*place, end) for place, end in ends.items()], asynchronous=False
+            )
         except KafkaException as error:
             self._on_commit_error(error.args[0], "the batch's offsets")
             return
@@ -166,7 +169,9 @@ class AlertReader:
         closing.start()
         closing.join(CLOSE_WITHIN_S)
         if closing.is_alive():
-            logger.warning("%s does not answer; it will notice by itself that the reader is gone.", self.options.url)
+            logger.warning(
+                "%s does not answer; it will notice by itself that the reader is gone.", self.options.url
+            )
 
     def _on_commit_error(self, error: KafkaError, what: str) -> None:
         if error.code() not in LOST_PARTITION:
@@ -190,14 +195,20 @@ class AlertReader:
         offsets = {(p.topic, p.partition): p.offset for p in [*committed, *starts]}
         self._began = self._began or bool(partitions)
         self._last_news = time.monotonic()
-        consumer.assign([TopicPartition(p.topic, p.partition, offsets[p.topic, p.partition]) for p in partitions])
+        consumer.assign(
+            [TopicPartition(p.topic, p.partition, offsets[p.topic, p.partition]) for p in partitions]
+        )
         counts = Counter(partition.topic for partition in partitions)
-        logger.info("Reading %s", ", ".join(f"{topic} ({n} partitions)" for topic, n in sorted(counts.items())) or "-")
+        logger.info(
+            "Reading %s", ", ".join(f"{topic} ({n} partitions)" for topic, n in sorted(counts.items())) or "-"
+        )
 
     def _starts(self, consumer: Consumer, partitions: list[TopicPartition]) -> list[TopicPartition]:
         if self.options.start_at == LATEST:
             ends = [consumer.get_watermark_offsets(p, timeout=BROKER_TIMEOUT_S)[1] for p in partitions]
-            return [TopicPartition(p.topic, p.partition, end) for p, end in zip(partitions, ends, strict=True)]
+            return [
+                TopicPartition(p.topic, p.partition, end) for p, end in zip(partitions, ends, strict=True)
+            ]
         wanted_ms = int(self.options.start_at.timestamp() * 1000)
         timed = consumer.offsets_for_times(
             [TopicPartition(p.topic, p.partition, wanted_ms) for p in partitions], timeout=BROKER_TIMEOUT_S
@@ -224,7 +235,9 @@ class AlertReader:
         if error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
             # Fink makes a topic with its first alert.
             self._warn_once(
-                ("topic", found.topic()), "Topic %s does not exist yet; it is read as soon as it does.", found.topic()
+                ("topic", found.topic()),
+                "Topic %s does not exist yet; it is read as soon as it does.",
+                found.topic(),
             )
         elif error.code() in REFUSALS or error.fatal():
             self._refusal = StreamError(f"{self.options.url} refuses the reader: {error.str()}")

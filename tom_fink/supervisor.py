@@ -32,7 +32,9 @@ class Supervisor:
         """Run until a signal, a limit or a death; 0, or 1 if a stream died or did not stop in time."""
         waiting = {}
         for stream in self.streams:
-            thread = threading.Thread(target=self._listen, args=[stream], name=type(stream).__name__, daemon=True)
+            thread = threading.Thread(
+                target=self._listen, args=[stream], name=type(stream).__name__, daemon=True
+            )
             waiting[stream] = thread
             thread.start()
         with self._signals():
@@ -68,7 +70,7 @@ class Supervisor:
         error = outcome = None
         try:
             outcome = stream.listen(self.limits) if isinstance(stream, FinkAlertStream) else stream.listen()
-        except BaseException as caught:  # noqa: BLE001 - whatever ends a stream is told to the main thread
+        except BaseException as caught:
             error = caught
             # An error of ours says what is wrong; an unknown one is worth its traceback.
             unknown = None if isinstance(caught, FinkError) else caught
@@ -116,4 +118,3 @@ class Supervisor:
             yield
         finally:
             restore()
-

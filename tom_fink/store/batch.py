@@ -65,7 +65,9 @@ def store_messages(messages: list[Message]) -> Outcome:
         if len(messages) == 1:
             store_rejected([(messages[0], f"The database refuses the alert: {error}")])
             return Outcome(rejected=1)
-        logger.warning("A batch of %d is stored one by one, since the database said: %s", len(messages), error)
+        logger.warning(
+            "A batch of %d is stored one by one, since the database said: %s", len(messages), error
+        )
         outcome = Outcome()
         with transaction.atomic():
             for message in messages:
@@ -121,7 +123,9 @@ def _write(tidy: Tidy, messages: list[Message]) -> Outcome:
     store_cutouts(unknown, objects, stored)
     update_objects(unknown, objects)
     announce(created)
-    return Outcome(stored=unknown.height, duplicate=alerts.height - unknown.height, points=points, alerts=alerts)
+    return Outcome(
+        stored=unknown.height, duplicate=alerts.height - unknown.height, points=points, alerts=alerts
+    )
 
 
 def _without_known(alerts: pl.DataFrame) -> pl.DataFrame:

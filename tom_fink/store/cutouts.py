@@ -26,7 +26,9 @@ def store_cutouts(
     for key in fresh.select("survey", "alert_id").iter_rows():
         alert = stored[key]
         times.setdefault(alert.fink_object_id, {})[alert.pk] = (alert.observed_at, alert.pk)
-    after = {pk for of_object in times.values() for _, pk in (min(of_object.values()), max(of_object.values()))}
+    after = {
+        pk for of_object in times.values() for _, pk in (min(of_object.values()), max(of_object.values()))
+    }
 
     Cutout.objects.filter(alert__in=before - after).delete()
     columns = ["survey", "alert_id", *(f"cutout_{kind}" for kind in KINDS)]

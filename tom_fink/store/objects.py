@@ -1,12 +1,16 @@
 """Objects: found or made, locked for the batch, and their summaries kept up to date."""
 
+from datetime import datetime
+
 import polars as pl
 
 from tom_fink.models import FinkObject
 
 Key = tuple[str, str]  # (survey, object's key)
 
-SUMMARY = ["target", "alert_count", "first_seen", "last_seen", "mag_ab", "is_positive", "band", "fink_class"]
+SUMMARY = [
+    "target", "alert_count", "first_seen", "last_seen", "summary_at", "mag_ab", "is_positive", "band", "fink_class",
+]  # fmt: skip
 
 
 def lock_objects(alerts: pl.DataFrame) -> dict[Key, FinkObject]:
@@ -22,7 +26,8 @@ def lock_objects(alerts: pl.DataFrame) -> dict[Key, FinkObject]:
     missing = [key for key in keys if key not in known]
     if missing:
         FinkObject.objects.bulk_create(
-            [FinkObject(survey=survey, object_id=object_id) for survey, object_id in missing], ignore_conflicts=True
+            [FinkObject(survey=survey, object_id=object_id) for survey, object_id in missing],
+            ignore_conflicts=True,
         )
         known |= _locked(missing)
     return known
@@ -43,15 +48,23 @@ def _locked(keys: list[Key]) -> dict[Key, FinkObject]:
 def update_objects(alerts: pl.DataFrame, objects: dict[Key, FinkObject]) -> None:
     """Add new alerts to the summaries of their objects, which this transaction has locked."""
     columns = ("object_survey", "object_key", "observed_at", "mag_ab", "is_positive", "band", "fink_class")
-    rows = alerts.sort("observed_at", "alert_id").select(columns).iter_rows()
-    for survey, key, observed_at, mag_ab, is_positive, band, fink_class in rows:
+    for survey, key, observed_at, mag_ab, is_positive, band, fink_class in alerts.select(columns).iter_rows():
         found = objects[survey, key]
         found.alert_count += 1
         found.first_seen = min(found.first_seen or observed_at, observed_at)
-        if found.last_seen is None or observed_at >= found.last_seen:
-            found.last_seen = observed_at
+        found.last_seen = max(found.last_seen or observed_at, observed_at)
+        if found.summary_at is None or _rank(mag_ab, observed_at) > _rank(found.mag_ab, found.summary_at):
+            found.summary_at = observed_at
             found.mag_ab, found.is_positive, found.band = mag_ab, is_positive, band or ""
             found.fink_class = fink_class
     FinkObject.objects.bulk_create(
         objects.values(), update_conflicts=True, unique_fields=["survey", "object_id"], update_fields=SUMMARY
     )
+
+
+def _rank(mag_ab: float | None, observed_at: datetime) -> tuple:
+    """Which of two alerts speaks for the object, whatever order they come in.
+
+    One with a brightness before one without (a multi-messenger alert), then the newer, then the brighter.
+    """
+    return mag_ab is not None, observed_at, -(mag_ab or 0.0)

@@ -34,7 +34,10 @@ def with_brightness(detections: pl.DataFrame) -> pl.DataFrame:
         brightness.alias("brightness"),
         pl.when(brightness.is_null()).then("limit_mag_ab").alias("limit"),
         # Forced photometry at the time of a detection is another measurement of the same exposure.
-        pl.when(pl.col("kind") == "forced").then(pl.lit("forced")).otherwise(pl.lit("difference")).alias("version"),
+        pl.when(pl.col("kind") == "forced")
+        .then(pl.lit("forced"))
+        .otherwise(pl.lit("difference"))
+        .alias("version"),
     ).filter(pl.col("brightness").is_not_null() | pl.col("limit").is_not_null())
 
 
@@ -44,7 +47,9 @@ def store_photometry(
     """Insert the points of these alerts that the database does not have; returns how many were offered."""
     origin = alerts.select(MESSAGE, "survey", "object_survey", "object_key", "object_id").with_columns(
         pl.struct("object_survey", "object_key")
-        .map_elements(lambda key: objects[key["object_survey"], key["object_key"]].target_id, return_dtype=pl.Int64)
+        .map_elements(
+            lambda key: objects[key["object_survey"], key["object_key"]].target_id, return_dtype=pl.Int64
+        )
         .alias("target_id")
     )
     rows = (
@@ -60,7 +65,9 @@ def store_photometry(
 
 def _datum(row: dict[str, Any]) -> PhotometryReducedDatum:
     telescope, instrument = INSTRUMENTS[row["survey"]]
-    value = {name: row[name] for name in ("kind", "flux_njy", "flux_err_njy", "source_id") if row[name] is not None}
+    value = {
+        name: row[name] for name in ("kind", "flux_njy", "flux_err_njy", "source_id") if row[name] is not None
+    }
     return PhotometryReducedDatum(
         target_id=row["target_id"],
         timestamp=row["observed_at"],

@@ -12,7 +12,11 @@ def store_rejected(rejections: list[tuple[Message, str]]) -> None:
     """Keep the messages with the reason for each; one that is kept already stays as it is."""
     for message, error in rejections:
         logger.warning(
-            "Rejected a message of %s [%s] at offset %s: %s", message.topic, message.partition, message.offset, error
+            "Rejected a message of %s [%s] at offset %s: %s",
+            message.topic,
+            message.partition,
+            message.offset,
+            error,
         )
     RejectedMessage.objects.bulk_create(
         [

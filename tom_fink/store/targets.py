@@ -67,7 +67,10 @@ def _names(row: dict[str, Any]) -> list[str]:
 
 def _targets_named(names: set[str]) -> dict[str, BaseTarget]:
     """Targets by name or alias, compared exactly: both columns are indexed, a fuzzy match is not."""
-    found = {alias.name: alias.target for alias in TargetName.objects.filter(name__in=names).select_related("target")}
+    found = {
+        alias.name: alias.target
+        for alias in TargetName.objects.filter(name__in=names).select_related("target")
+    }
     return found | {target.name: target for target in BaseTarget.objects.filter(name__in=names)}
 
 
@@ -85,7 +88,9 @@ def _insert(targets: list[Target]) -> list[Target]:
     In one statement where that does what `save` does. `save` it is for a target model of the
     site's own, which has a table of its own, and where targets get extra fields by default.
     """
-    needs_save = Target is not BaseTarget or any(extra.get("default") is not None for extra in settings.EXTRA_FIELDS)
+    needs_save = Target is not BaseTarget or any(
+        extra.get("default") is not None for extra in settings.EXTRA_FIELDS
+    )
     if not needs_save:
         return Target.objects.bulk_create(targets)
     for target in targets:
@@ -113,7 +118,9 @@ def _update_orbits(alerts: pl.DataFrame, objects: dict[tuple[str, str], FinkObje
     """Bring the elements of known bodies up to date where an alert has newer ones."""
     columns = ("object_survey", "object_key", "orbit")
     orbits = {}
-    for survey, key, orbit in alerts.filter(pl.col("orbit").is_not_null()).sort("observed_at").select(columns).rows():
+    for survey, key, orbit in (
+        alerts.filter(pl.col("orbit").is_not_null()).sort("observed_at").select(columns).rows()
+    ):
         orbits[objects[survey, key].target_id] = json.loads(orbit)
     for target in BaseTarget.objects.filter(pk__in=orbits, type=BaseTarget.NON_SIDEREAL).order_by("pk"):
         orbit = orbits[target.pk]

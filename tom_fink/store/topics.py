@@ -17,7 +17,9 @@ def topics_named(names: list[tuple[str, str]]) -> dict[str, Topic]:
     topics = Topic.objects.select_related("target_list").in_bulk(surveys, field_name="name")
     missing = sorted(name for name in surveys if name not in topics)
     if missing:
-        Topic.objects.bulk_create([Topic(name=name, survey=surveys[name]) for name in missing], ignore_conflicts=True)
+        Topic.objects.bulk_create(
+            [Topic(name=name, survey=surveys[name]) for name in missing], ignore_conflicts=True
+        )
     if missing or any(topic.target_list is None for topic in topics.values()):
         locked = Topic.objects.select_for_update(of=("self",)).select_related("target_list").order_by("name")
         topics = {topic.name: topic for topic in locked.filter(name__in=surveys)}
@@ -29,7 +31,9 @@ def topics_named(names: list[tuple[str, str]]) -> dict[str, Topic]:
 
 
 def _list_named(name: str) -> TargetList:
-    target_list = TargetList.objects.filter(name=name).order_by("pk").first() or TargetList.objects.create(name=name)
+    target_list = TargetList.objects.filter(name=name).order_by("pk").first() or TargetList.objects.create(
+        name=name
+    )
     public, _ = Group.objects.get_or_create(name="Public")
     assign_perm("tom_targets.view_targetlist", public, target_list)
     return target_list

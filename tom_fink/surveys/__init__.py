@@ -22,13 +22,19 @@ def normalise(frames: list[pl.DataFrame]) -> tuple[Tidy, dict[int, BadMessage]]:
     for frame in frames:
         survey = next((survey for survey in SURVEYS if survey.recognises(frame.schema)), None)
         if survey is None:
-            error = BadMessage("Neither a ZTF, a Rubin nor a multi-messenger alert: its fields are of no known kind.")
+            error = BadMessage(
+                "Neither a ZTF, a Rubin nor a multi-messenger alert: its fields are of no known kind."
+            )
             errors.update(dict.fromkeys(frame[MESSAGE], error))
             continue
         tidy = survey.tidy(frame)
-        for index, problem in tidy.alerts.filter(pl.col("problem").is_not_null()).select(MESSAGE, "problem").rows():
+        for index, problem in (
+            tidy.alerts.filter(pl.col("problem").is_not_null()).select(MESSAGE, "problem").rows()
+        ):
             errors[index] = BadMessage(f"A {survey.NAME} message without an alert: {problem}.")
         good = tidy.alerts.filter(pl.col("problem").is_null())
         alerts.append(good)
-        detections.append(tidy.detections.join(good.select(MESSAGE), on=MESSAGE, how="semi", maintain_order="left"))
+        detections.append(
+            tidy.detections.join(good.select(MESSAGE), on=MESSAGE, how="semi", maintain_order="left")
+        )
     return Tidy(pl.concat(alerts), pl.concat(detections)), errors

@@ -35,38 +35,27 @@ BANDS = ["u", "g", "r", "i", "z", "y"]
 # clf.cats_class (fink.md 3.2); -1 is "none"
 CATS_CLASSES = {11: "SN-like", 12: "Fast transient", 13: "Long transient", 21: "Periodic", 22: "AGN-like"}
 
+SCORES = """
+    diaSource.snr diaSource.reliability diaSource.extendedness diaSource.scienceFlux diaSource.templateFlux
+    clf.cats_score clf.snnSnVsOthers_score
+    xm.gaiadr3_Plx xm.gaiadr3_e_Plx xm.legacydr8_zphot xm.legacydr8_e_zphot xm.legacydr8_pstar xm.tns_redshift
+    xm.mangrove_lum_dist xm.mangrove_ang_dist ssSource.phaseAngle ssSource.elongation
+"""
+NOT_COMPUTED_IS_MINUS_1_OR_99 = "clf.earlySNIa_score clf.elephant_kstest_science clf.elephant_kstest_template"
+TEXTS = """
+    pred.main_label_crossmatch
+    xm.simbad_otype xm.gaiadr3_DR3Name xm.tns_fullname xm.tns_type xm.gcvs_type xm.vsx_Type xm.x3hsp_type
+    xm.x4lac_type xm.spicy_class xm.mangrove_HyperLEDA_name xm.mangrove_2MASS_name
+    observation_reason lsst_schema_version fink_broker_version fink_science_version
+"""
 VALUES = (
-    *(Value(f"diaSource.{name}") for name in ("snr", "reliability", "extendedness", "scienceFlux", "templateFlux")),
-    Value("diaObject.nDiaSources", pl.Int64),
+    *(Value(path) for path in SCORES.split()),
+    *(Value(path, missing=(-1.0, -99.0)) for path in NOT_COMPUTED_IS_MINUS_1_OR_99.split()),
     Value("clf.cats_class", pl.Int64, missing=(-1,)),
-    *(Value(f"clf.{name}") for name in ("cats_score", "snnSnVsOthers_score")),
-    *(
-        Value(f"clf.{name}", missing=(-1.0, -99.0))
-        for name in ("earlySNIa_score", "elephant_kstest_science", "elephant_kstest_template")
-    ),
-    *(Value(f"pred.{name}", pl.Boolean) for name in ("is_sso", "is_first", "is_cataloged")),
-    Value("pred.main_label_crossmatch", pl.String),
-    *(
-        Value(f"xm.{name}", pl.String)
-        for name in (
-            "simbad_otype", "gaiadr3_DR3Name", "tns_fullname", "tns_type", "gcvs_type", "vsx_Type", "x3hsp_type",
-            "x4lac_type", "spicy_class", "mangrove_HyperLEDA_name", "mangrove_2MASS_name",
-        )
-    ),
-    *(
-        Value(f"xm.{name}")
-        for name in (
-            "gaiadr3_Plx", "gaiadr3_e_Plx", "legacydr8_zphot", "legacydr8_e_zphot", "legacydr8_pstar", "tns_redshift",
-            "mangrove_lum_dist", "mangrove_ang_dist",
-        )
-    ),
-    Value("xm.gaiadr3_VarFlag", pl.Int64),
-    *(Value(f"ssSource.{name}") for name in ("phaseAngle", "elongation")),
-    *(
-        Value(name, pl.String)
-        for name in ("observation_reason", "lsst_schema_version", "fink_broker_version", "fink_science_version")
-    ),
-)  # fmt: skip
+    *(Value(path, pl.Int64) for path in ("diaObject.nDiaSources", "xm.gaiadr3_VarFlag")),
+    *(Value(path, pl.Boolean) for path in ("pred.is_sso", "pred.is_first", "pred.is_cataloged")),
+    *(Value(path, pl.String) for path in TEXTS.split()),
+)
 
 # TOM Toolkit's orbital elements (degrees, au, MJD, days) from the MPC's record in the alert
 ELEMENTS = {
@@ -115,9 +104,13 @@ def points(rows: pl.DataFrame, kind: str) -> pl.DataFrame:
             mag_of_flux(5 * error).alias("limit_mag_ab"),
             rounded(flux, FLUX_DECIMALS).alias("flux_njy"),
             rounded(error, FLUX_DECIMALS).alias("flux_err_njy"),
-            pl.coalesce(identifier(schema, "diaSourceId"), identifier(schema, "diaForcedSourceId")).alias("source_id"),
+            pl.coalesce(identifier(schema, "diaSourceId"), identifier(schema, "diaForcedSourceId")).alias(
+                "source_id"
+            ),
         ).filter(
-            pl.col("observed_at").is_not_null(), pl.col("band").is_not_null(), pl.col("flux_njy").is_not_null()
+            pl.col("observed_at").is_not_null(),
+            pl.col("band").is_not_null(),
+            pl.col("flux_njy").is_not_null(),
         ),
         DETECTIONS,
     )
@@ -128,7 +121,9 @@ def _alerts(frame: pl.DataFrame) -> pl.DataFrame:
     flux, error = number(schema, "diaSource.psfFlux"), number(schema, "diaSource.psfFluxErr")
     alert_id = pl.coalesce(identifier(schema, "diaSourceId"), identifier(schema, "diaSource.diaSourceId"))
     # Ids are 0, and the records diaObject, ssSource and mpc_orbits full of nulls, where they do not apply.
-    static_id = pl.coalesce(identifier(schema, "diaSource.diaObjectId"), identifier(schema, "diaObject.diaObjectId"))
+    static_id = pl.coalesce(
+        identifier(schema, "diaSource.diaObjectId"), identifier(schema, "diaObject.diaObjectId")
+    )
     body = pl.when(static_id.is_null()).then(
         pl.coalesce(
             body_name(text(schema, "mpc_orbits.designation")),
@@ -182,7 +177,9 @@ def fink_class(schema: pl.Schema) -> pl.Expr:
         pl.lit("(TNS) ") + text(schema, "xm.tns_type"),
         pl.when(pick(schema, "pred.is_sso", pl.Boolean)).then(pl.lit("Solar System MPC")),
         pl.when(~simbad.str.starts_with("Fail")).then(simbad),
-        pick(schema, "clf.cats_class", pl.Int64).replace_strict(CATS_CLASSES, default=None, return_dtype=pl.String),
+        pick(schema, "clf.cats_class", pl.Int64).replace_strict(
+            CATS_CLASSES, default=None, return_dtype=pl.String
+        ),
     )
 
 
@@ -200,7 +197,7 @@ def _with_bodies(frame: pl.DataFrame, alerts: pl.DataFrame) -> pl.DataFrame:
     """`alerts` with the other names and the orbit of the known bodies among them."""
     schema = frame.schema
     fields = ("packed_primary_provisional_designation", "mpc_orb_jsonb")
-    wanted = {name: pl.String for name in fields} | {name: pl.Float64 for name in ELEMENTS.values()}
+    wanted = dict.fromkeys(fields, pl.String) | dict.fromkeys(ELEMENTS.values(), pl.Float64)
     records = frame.select(
         text(schema, f"mpc_orbits.{name}").alias(name)
         if dtype == pl.String
@@ -215,7 +212,8 @@ def _with_bodies(frame: pl.DataFrame, alerts: pl.DataFrame) -> pl.DataFrame:
         orbits.append(json.dumps(orbit) if orbit else None)
         other_names.append(aliases(body, *(record[name] for name in fields)) if body is not None else None)
     return alerts.with_columns(
-        pl.Series("orbit", orbits, dtype=pl.String), pl.Series("body_aliases", other_names, dtype=pl.List(pl.String))
+        pl.Series("orbit", orbits, dtype=pl.String),
+        pl.Series("body_aliases", other_names, dtype=pl.List(pl.String)),
     )
 
 

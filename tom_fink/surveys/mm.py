@@ -25,25 +25,19 @@ from tom_fink.surveys._values import Value, json_of
 from tom_fink.surveys.ztf import BANDS
 
 NAME = "multi-messenger"
+TEXTS = """
+    instrument event observatory triggerId triggerTimeUTC cdsxmatch DR3Name gcvs vsx x3hsp x4lac
+"""
+SCORES = """
+    gcn_ra gcn_dec gcn_loc_error p_assoc delta_mag rate rb jdstarthist start_vartime diff_vartime
+    rf_snia_vs_nonia snn_snia_vs_nonia snn_sn_vs_all rf_kn_vs_nonkn Plx e_Plx
+"""
 VALUES = (
-    *(
-        Value(name, pl.String)
-        for name in (
-            "instrument", "event", "observatory", "triggerId", "triggerTimeUTC", "cdsxmatch", "DR3Name", "gcvs",
-            "vsx", "x3hsp", "x4lac",
-        )
-    ),
-    *(
-        Value(name)
-        for name in (
-            "gcn_ra", "gcn_dec", "gcn_loc_error", "p_assoc", "delta_mag", "rate", "rb", "jdstarthist",
-            "start_vartime", "diff_vartime", "rf_snia_vs_nonia", "snn_snia_vs_nonia", "snn_sn_vs_all",
-            "rf_kn_vs_nonkn", "Plx", "e_Plx",
-        )
-    ),
+    *(Value(path, pl.String) for path in TEXTS.split()),
+    *(Value(path) for path in SCORES.split()),
     Value("from_upper", pl.Boolean),
     Value("roid", pl.Int64),
-)  # fmt: skip
+)
 
 
 def recognises(schema: pl.Schema) -> bool:
@@ -68,7 +62,9 @@ def tidy(frame: pl.DataFrame) -> Tidy:
         observed_at.alias("observed_at"),
         ra_deg.alias("ra_deg"),
         dec_deg.alias("dec_deg"),
-        pick(schema, "fid", pl.Int64).replace_strict(BANDS, default=None, return_dtype=pl.String).alias("band"),
+        pick(schema, "fid", pl.Int64)
+        .replace_strict(BANDS, default=None, return_dtype=pl.String)
+        .alias("band"),
         coalesce_class(text(schema, "fink_class")).alias("fink_class"),
         json_of(frame, VALUES).alias("fink_values"),
         first_problem(

@@ -36,31 +36,24 @@ ROID_CANDIDATE, ROID_KNOWN = 2, 3
 # A SIMBAD type names the object unless it is one of these or begins so (fink.md 3.1, "Fink class")
 NO_CLASS = "^(Transient|Fail|Galaxy)"
 
+SCORES = """
+    candidate.rb candidate.drb candidate.classtar candidate.distnr candidate.magnr
+    rf_snia_vs_nonia snn_snia_vs_nonia snn_sn_vs_all mulens rf_kn_vs_nonkn anomaly_score
+    mag_rate sigma_rate lower_rate upper_rate delta_time Plx e_Plx
+"""
+NOT_COMPUTED_IS_MINUS_1 = "slsn_score blazar_stats.m0 blazar_stats.m1 blazar_stats.m2"
+TEXTS = """
+    cdsxmatch tns DR3Name gaiaClass vsx gcvs x3hsp x4lac spicy_class tracklet finkclass
+    mangrove.HyperLEDA_name mangrove.2MASS_name mangrove.lum_dist mangrove.ang_dist
+    fink_broker_version fink_science_version
+"""
 VALUES = (
-    *(Value(f"candidate.{name}") for name in ("rb", "drb", "classtar", "distnr", "magnr")),
-    Value("candidate.ndethist", pl.Int64),
-    *(
-        Value(name)
-        for name in (
-            "rf_snia_vs_nonia", "snn_snia_vs_nonia", "snn_sn_vs_all", "mulens", "rf_kn_vs_nonkn",
-            "anomaly_score", "mag_rate", "sigma_rate", "lower_rate", "upper_rate", "delta_time", "Plx", "e_Plx",
-        )
-    ),
-    *(
-        Value(name, missing=(-1.0,))
-        for name in ("slsn_score", "blazar_stats.m0", "blazar_stats.m1", "blazar_stats.m2")
-    ),
-    *(Value(name, pl.Int64) for name in ("roid", "nalerthist", "gaiaVarFlag")),
-    *(Value(name, pl.Boolean) for name in ("from_upper", "is_transient")),
-    *(
-        Value(name, pl.String)
-        for name in (
-            "cdsxmatch", "tns", "DR3Name", "gaiaClass", "vsx", "gcvs", "x3hsp", "x4lac", "spicy_class", "tracklet",
-            "mangrove.HyperLEDA_name", "mangrove.2MASS_name", "mangrove.lum_dist", "mangrove.ang_dist", "finkclass",
-            "fink_broker_version", "fink_science_version",
-        )
-    ),
-)  # fmt: skip
+    *(Value(path) for path in SCORES.split()),
+    *(Value(path, missing=(-1.0,)) for path in NOT_COMPUTED_IS_MINUS_1.split()),
+    *(Value(path, pl.Int64) for path in ("candidate.ndethist", "roid", "nalerthist", "gaiaVarFlag")),
+    *(Value(path, pl.Boolean) for path in ("from_upper", "is_transient")),
+    *(Value(path, pl.String) for path in TEXTS.split()),
+)
 MAPS = {
     "mangrove": ("HyperLEDA_name", "2MASS_name", "lum_dist", "ang_dist"),
     "blazar_stats": ("m0", "m1", "m2"),
@@ -196,5 +189,7 @@ def _band(schema: pl.Schema, path: str) -> pl.Expr:
 def _is_positive(schema: pl.Schema, path: str) -> pl.Expr:
     """The sign of the difference from 't', 'f', '1', '0', true or false; null where there is none."""
     return (
-        pick(schema, path, pl.String).str.to_lowercase().replace_strict(SIGNS, default=None, return_dtype=pl.Boolean)
+        pick(schema, path, pl.String)
+        .str.to_lowercase()
+        .replace_strict(SIGNS, default=None, return_dtype=pl.Boolean)
     )

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from contextlib import suppress
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
@@ -62,7 +63,5 @@ class Command(BaseCommand):
     @staticmethod
     def _check(stream: FinkAlertStream) -> None:
         """A value that cannot be used ends the command before anything starts; unset is no fault."""
-        try:
-            stream.options()
-        except MissingCredentials:
-            pass  # the stream says so itself when it is opened
+        with suppress(MissingCredentials):  # the stream says so itself when it is opened
+            stream.options  # noqa: B018 - reads and keeps them
