@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-services lint format requirements clean
+.PHONY: help demo test test-unit test-services lint format requirements clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,6 +17,9 @@ demo: $(VENV)/base.stamp  ## A site with a simulated Fink stream; PORT=8000, ONC
 test: $(VENV)/dev.stamp  ## The default tests, on SQLite and on PostgreSQL
 	$(BIN)/python -m pytest
 	TEST_DATABASE=postgresql $(BIN)/python -m pytest tests/db
+
+test-unit: $(VENV)/dev.stamp  ## The tests that need no database
+	$(BIN)/python -m pytest tests/unit
 
 test-services: $(VENV)/dev.stamp  ## The tests that need Apache Kafka, Chromium or Docker
 	TEST_DATABASE=postgresql $(BIN)/python -m pytest -m services tests/services
