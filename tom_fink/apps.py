@@ -12,6 +12,10 @@ class TomFinkConfig(AppConfig):
     verbose_name = "Fink"
     default_auto_field = "django.db.models.BigAutoField"
 
+    def ready(self):
+        """Connect the signal receivers."""
+        import tom_fink.signals  # noqa: F401
+
     def include_url_paths(self):
         """Mount the Fink pages at /fink/."""
         return [path("fink/", include("tom_fink.urls", namespace="fink"))]

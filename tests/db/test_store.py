@@ -9,6 +9,7 @@ from django.contrib.auth.models import Group
 from django.db import DataError, connection
 from guardian.shortcuts import get_group_perms
 from tom_dataproducts.models import PhotometryReducedDatum
+from tom_targets.merge import target_merge
 from tom_targets.models import BaseTarget, TargetList, TargetName
 
 from tom_fink.decode import Message, decode_one
@@ -256,6 +257,20 @@ def test_a_deleted_list_is_made_again_and_a_deleted_target_stays_away(simulated_
     store_messages([second])
     assert BaseTarget.objects.count() == 1, "a new alert does"
     assert TargetList.objects.get().targets.count() == 1
+    assert BaseTarget.objects.get().fink_alerts.count() == 2, "and gives the new target the alerts of the old one"
+
+
+def test_alerts_follow_when_targets_are_merged(simulated_messages):
+    """TOM Toolkit's merge deletes the second target and keeps its name as an alias of the first."""
+    messages = of_object(simulated_messages)[:2]
+    store_messages(messages[:1])
+    mine = BaseTarget.objects.create(name="SN 2026abc", type="SIDEREAL", ra=1, dec=2)
+    target_merge(mine, BaseTarget.objects.exclude(pk=mine.pk).get())
+    assert mine.fink_alerts.count() == mine.fink_objects.count() == 1
+    assert PhotometryReducedDatum.objects.filter(target=mine).exists()
+    store_messages(messages)
+    assert BaseTarget.objects.get() == mine
+    assert mine.fink_alerts.count() == 2
 
 
 def test_multi_messenger_alerts_join_the_ztf_object(simulated_messages):

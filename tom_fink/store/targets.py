@@ -10,7 +10,7 @@ from tom_common.hooks import run_hook
 from tom_targets.models import BaseTarget, Target, TargetName
 
 from tom_fink.conf import target_permission
-from tom_fink.models import FinkObject
+from tom_fink.models import Alert, FinkObject
 
 J2000 = 2000.0  # `Target.epoch` is a Julian year
 
@@ -32,12 +32,12 @@ def assign_targets(alerts: pl.DataFrame, objects: dict[tuple[str, str], FinkObje
     if any(row["body"] for row in rows) and connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [BODIES_LOCK])
-    found = _targets_named({name for row in rows for name in _names(row)})
+    known = _targets_named({name for row in rows for name in _names(row)})
 
     made: dict[str, Target] = {}
     for row in rows:
         names = _names(row)
-        target = next((known[name] for known in (found, made) for name in names if name in known), None)
+        target = next((group[name] for group in (known, made) for name in names if name in group), None)
         if target is None:
             target = Target(**_fields(row))
         for name in names:
@@ -47,7 +47,10 @@ def assign_targets(alerts: pl.DataFrame, objects: dict[tuple[str, str], FinkObje
     created = list({id(row["target"]): row["target"] for row in rows if row["target"].pk is None}.values())
     unannounced = _insert(created)
     for row in rows:
-        objects[row["object_survey"], row["object_key"]].target_id = row["target"].pk
+        found = objects[row["object_survey"], row["object_key"]]
+        found.target_id = row["target"].pk
+        if found.alert_count:  # its target was deleted; the alerts are still there
+            Alert.objects.filter(fink_object=found).update(target_id=found.target_id)
     _store_aliases(rows)
     _update_orbits(alerts, objects)
     return unannounced

@@ -1,0 +1,52 @@
+"""FinkBroker in TOM_ALERT_CLASSES, in a TOM with and without `tom_alerts`."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+SETTINGS = """
+from fink_tom_site.settings import *
+INSTALLED_APPS = [*INSTALLED_APPS, *{more}]
+TOM_ALERT_CLASSES = ["tom_fink.fink.FinkBroker"]
+"""
+
+
+def run(tmp_path, more: list[str], code: str) -> str:
+    """Run `code` in a process of its own with these settings; what it prints."""
+    (tmp_path / "some_tom.py").write_text(SETTINGS.format(more=more))
+    done = subprocess.run(
+        [sys.executable, "-c", f"import django; django.setup()\n{code}"],
+        env=os.environ | {"DJANGO_SETTINGS_MODULE": "some_tom", "PYTHONPATH": f"{tmp_path}:."},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_a_tom_with_tom_alerts_lists_it(tmp_path):
+    printed = run(
+        tmp_path,
+        ["tom_alerts"],
+        "from tom_alerts.alerts import get_service_class, GenericBroker\n"
+        "broker = get_service_class('Fink')()\n"
+        "assert isinstance(broker, GenericBroker)\n"
+        "alerts, feedback = broker.fetch_alerts({})\n"
+        "assert list(alerts) == []\n"
+        "print(feedback)\n",
+    )
+    assert "cannot be searched" in printed
+
+
+def test_it_imports_in_a_tom_without_tom_alerts(tmp_path):
+    assert run(tmp_path, [], "from tom_fink.fink import FinkBroker; print(FinkBroker().name)") == "Fink\n"
+
+
+@pytest.mark.parametrize("module", ["tom_fink.views", "tom_fink.urls", "tom_fink.admin", "tom_fink.models"])
+def test_a_web_worker_does_not_pay_for_the_client(tmp_path, module):
+    """fink-client brings pandas and matplotlib, and reads HOME at import."""
+    code = f"import sys, {module}; print(sorted(n for n in sys.modules if n.split('.')[0] in {{'fink_client', 'jetliner'}}))"
+    assert run(tmp_path, [], code) == "[]\n"
