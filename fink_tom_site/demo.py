@@ -21,7 +21,7 @@ from typing import NoReturn
 from fink_tom_site.environment import VARIABLES
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-FOLDER = BASE_DIR / "state" / "demo"
+FOLDER = BASE_DIR / "state" / "demo"  # with a folder in it for each port
 USER = "demo"
 ALERTS_WANTED = 200
 DEADLINE_S = 170
@@ -36,7 +36,9 @@ def main() -> None:
         "--once", action="store_true", help=f"end after {ALERTS_WANTED} alerts, when the pages show them"
     )
     options = parser.parse_args()
-    signal.signal(signal.SIGTERM, _interrupt)
+    # SIGINT too: a shell that starts this in the background has it ignored, and Python would leave it so.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _interrupt)
     demo = Demo(options.port)
     try:
         demo.start()
@@ -61,12 +63,13 @@ class Demo:
 
     def __init__(self, port: int):
         self.port = port
+        self.folder = FOLDER / str(port)
         self.password = secrets.token_urlsafe(9)
         self.processes: dict[str, subprocess.Popen] = {}
         # Set and empty means "default": nobody's .env or variables reach the demo.
         self.environment = os.environ | dict.fromkeys(VARIABLES, "")
         self.environment |= {
-            "DATABASE_URL": f"sqlite:///{FOLDER / 'db.sqlite3'}",
+            "DATABASE_URL": f"sqlite:///{self.folder / 'db.sqlite3'}",
             "TOM_NAME": "Fink TOM demo",
             "PYTHONUNBUFFERED": "1",
         }
@@ -88,8 +91,8 @@ class Demo:
                 fail(
                     f"port {self.port} cannot be used ({error.strerror}); choose another with make demo PORT=8080"
                 )
-        shutil.rmtree(FOLDER, ignore_errors=True)
-        FOLDER.mkdir(parents=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir(parents=True)
         print("Making the database …", flush=True)
         self._manage("migrate", "--verbosity", "0")
         self._manage("collectstatic", "--noinput", "--verbosity", "0")
@@ -108,14 +111,14 @@ class Demo:
         self._start(
             "web",
             [sys.executable, "-m", "gunicorn", "fink_tom_site.wsgi", "--bind", f"127.0.0.1:{self.port}",
-             "--workers", "1", "--threads", "4"],
+             "--workers", "1", "--threads", "4", "--no-control-socket"],
         )  # fmt: skip
         self._wait_for("the web server", self._answers)
         print(f"\n  {self.address}/fink/\n  login {USER}, password {self.password}\n", flush=True)
 
     def watch(self) -> None:
         """Show progress until Ctrl-C."""
-        print(f"Ctrl-C stops everything. Logs: {FOLDER.relative_to(BASE_DIR)}/*.log", flush=True)
+        print(f"Ctrl-C stops everything. Logs: {self.folder.relative_to(BASE_DIR)}/*.log", flush=True)
         shown = None
         while True:
             self._look_after()
@@ -137,7 +140,7 @@ class Demo:
             self._look_after()
             if time.monotonic() - began > DEADLINE_S:
                 fail(
-                    f"only {alerts} of {ALERTS_WANTED} alerts are stored after {DEADLINE_S} s; see {FOLDER}/*.log"
+                    f"only {alerts} of {ALERTS_WANTED} alerts are stored after {DEADLINE_S} s; see {self.folder}/*.log"
                 )
             if alerts != shown:
                 print(f"{alerts} alerts stored", flush=True)
@@ -146,7 +149,7 @@ class Demo:
         print(f"{alerts} alerts stored in {time.monotonic() - began:.0f} s", flush=True)
         from fink_tom_site.demo_pages import look_at_pages
 
-        for line in look_at_pages(self.address, USER, self.password, FOLDER / "db.sqlite3", fail):
+        for line in look_at_pages(self.address, USER, self.password, self.folder / "db.sqlite3", fail):
             print(line, flush=True)
         print("The demo works.", flush=True)
 
@@ -161,7 +164,7 @@ class Demo:
                 process.wait()
 
     def _manage(self, *command: str, **environment: str) -> None:
-        log = FOLDER / "setup.log"
+        log = self.folder / "setup.log"
         with log.open("a") as output:
             done = subprocess.run(
                 [*MANAGE, *command],
@@ -174,7 +177,7 @@ class Demo:
             fail(f"manage.py {command[0]} failed:\n{log.read_text()[-2000:]}")
 
     def _start(self, name: str, command: list[str], **environment: str) -> None:
-        with (FOLDER / f"{name}.log").open("w") as log:
+        with (self.folder / f"{name}.log").open("w") as log:
             self.processes[name] = subprocess.Popen(
                 command, env=self.environment | environment, stdout=log, stderr=log, cwd=BASE_DIR,
                 start_new_session=True,  # Ctrl-C is ours to pass on, in order
@@ -186,7 +189,7 @@ class Demo:
         self._start(
             "stream", [*MANAGE, "simulate_alerts", "--mock", "--live", "--start", start, "--rate", "20"]
         )
-        log = FOLDER / "stream.log"
+        log = self.folder / "stream.log"
 
         def announced() -> str | None:
             first = log.read_text().partition("\n")
@@ -205,20 +208,20 @@ class Demo:
         while not (found := condition()):
             self._look_after()
             if time.monotonic() > deadline:
-                fail(f"{what} did not start within 60 s; see {FOLDER}/*.log")
+                fail(f"{what} did not start within 60 s; see {self.folder}/*.log")
             time.sleep(0.1)
         return found
 
     def _look_after(self) -> None:
         for name, process in self.processes.items():
             if process.poll() is not None:
-                tail = (FOLDER / f"{name}.log").read_text()[-1500:]
+                tail = (self.folder / f"{name}.log").read_text()[-1500:]
                 fail(f"the {name} ended with status {process.returncode}:\n{tail}")
 
     def _progress(self) -> tuple[int, int, int]:
         from fink_tom_site.demo_pages import counts
 
-        return counts(FOLDER / "db.sqlite3")
+        return counts(self.folder / "db.sqlite3")
 
 
 if __name__ == "__main__":

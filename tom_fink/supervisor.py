@@ -31,13 +31,11 @@ class Supervisor:
     def run(self) -> int:
         """Run until a signal, a limit or a death; 0, or 1 if a stream died or did not stop in time."""
         waiting = {}
-        for stream in self.streams:
-            thread = threading.Thread(
-                target=self._listen, args=[stream], name=type(stream).__name__, daemon=True
-            )
-            waiting[stream] = thread
-            thread.start()
-        with self._signals():
+        with self._signals():  # before anything starts that a signal would have to end
+            for stream in self.streams:
+                name = type(stream).__name__
+                waiting[stream] = threading.Thread(target=self._listen, args=[stream], name=name, daemon=True)
+                waiting[stream].start()
             status = self._watch(waiting)
             return self._end(waiting) or status
 
