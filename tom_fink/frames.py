@@ -34,6 +34,7 @@ ALERTS = {
     "is_positive": pl.Boolean,
     "fink_class": pl.String,
     "fink_values": pl.String,  # JSON without nulls and NaN
+    "url": pl.String,  # the object's page in Fink's portal
     "orbit": pl.String,  # JSON of TOM Toolkit's orbital element fields, else null
     "broker_end_at": UTC_MS,
     "cutout_science": pl.Binary,

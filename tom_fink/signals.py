@@ -18,7 +18,9 @@ def object_follows_alias(sender, instance: TargetName, created: bool, raw: bool 
     if raw or not created:
         return
     with transaction.atomic():
-        for found in FinkObject.objects.select_for_update().filter(object_id=instance.name).order_by("survey"):
+        for found in (
+            FinkObject.objects.select_for_update().filter(object_id=instance.name).order_by("survey")
+        ):
             if found.target_id != instance.target_id:
                 FinkObject.objects.filter(pk=found.pk).update(target_id=instance.target_id)
                 Alert.objects.filter(fink_object=found).update(target_id=instance.target_id)

@@ -257,7 +257,9 @@ def test_a_deleted_list_is_made_again_and_a_deleted_target_stays_away(simulated_
     store_messages([second])
     assert BaseTarget.objects.count() == 1, "a new alert does"
     assert TargetList.objects.get().targets.count() == 1
-    assert BaseTarget.objects.get().fink_alerts.count() == 2, "and gives the new target the alerts of the old one"
+    assert BaseTarget.objects.get().fink_alerts.count() == 2, (
+        "and gives the new target the alerts of the old one"
+    )
 
 
 def test_alerts_follow_when_targets_are_merged(simulated_messages):

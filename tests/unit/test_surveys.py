@@ -311,3 +311,13 @@ def test_nul_characters_are_taken_out(by_kind):
     row = tidy(by_kind["ztf"] | {"tns": "SN\0 Ia", "vsx": "RR\0"}).alerts.row(0, named=True)
     assert row["fink_class"] == "(TNS) SN Ia"
     assert json.loads(row["fink_values"])["vsx"] == "RR"
+
+
+def test_the_address_in_fink_s_portal(by_kind):
+    ztf = tidy(by_kind["ztf"]).alerts
+    assert ztf["url"].item() == f"https://ztf.fink-portal.org/{by_kind['ztf']['objectId']}"
+    body = by_kind["lsst_body"]
+    body["mpc_orbits"] |= {"designation": "2004 JQ12", "packed_primary_provisional_designation": "K04J12Q"}
+    assert tidy(body).alerts["url"].item() == "https://lsst.fink-portal.org/K04J12Q"
+    body["mpc_orbits"] |= {"designation": "C/2020 V2", "packed_primary_provisional_designation": "<b>"}
+    assert tidy(body).alerts["url"].item() == "https://lsst.fink-portal.org/C%2F2020%20V2"

@@ -8,7 +8,7 @@ from tom_fink.models import Alert, FinkObject
 
 COPIED = (
     "survey", "alert_id", "object_id", "observed_at", "ra_deg", "dec_deg", "mag_ab", "mag_err", "flux_njy",
-    "flux_err_njy", "is_positive", "fink_class", "broker_end_at", "topic", "partition", "offset", "received_at",
+    "flux_err_njy", "is_positive", "fink_class", "url", "broker_end_at", "topic", "partition", "offset", "received_at",
 )  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """Objects: found or made, locked for the batch, and their summaries kept up to date."""
 
+from collections.abc import Iterator
 from datetime import datetime
 
 import polars as pl
@@ -16,33 +17,34 @@ SUMMARY = [
 def lock_objects(alerts: pl.DataFrame) -> dict[Key, FinkObject]:
     """The objects of these alerts, made where new, each locked until the transaction ends.
 
-    Both inserting and locking go through the keys in one order, so that two readers never hold what
-    the other waits for.
+    First what is missing is inserted, then all are locked, each in the order of the keys: two readers
+    never hold what the other waits for. Locking the known ones before inserting the others would break
+    that order.
     """
     keys = sorted(alerts.unique(["object_survey", "object_key"]).select("object_survey", "object_key").rows())
     if not keys:
         return {}
-    known = _locked(keys)
-    missing = [key for key in keys if key not in known]
-    if missing:
-        FinkObject.objects.bulk_create(
-            [FinkObject(survey=survey, object_id=object_id) for survey, object_id in missing],
-            ignore_conflicts=True,
-        )
-        known |= _locked(missing)
-    return known
+    known = {(found.survey, found.object_id) for found in _found(FinkObject.objects, keys)}
+    FinkObject.objects.bulk_create(
+        [
+            FinkObject(survey=survey, object_id=object_id)
+            for survey, object_id in keys
+            if (survey, object_id) not in known
+        ],
+        ignore_conflicts=True,
+    )
+    # no_key, because a delivery of another reader may refer to an object that it does not lock itself.
+    locked = FinkObject.objects.select_for_update(no_key=True).order_by("object_id")
+    return {(found.survey, found.object_id): found for found in _found(locked, keys)}
 
 
-def _locked(keys: list[Key]) -> dict[Key, FinkObject]:
+def _found(objects, keys: list[Key]) -> Iterator[FinkObject]:
+    """Those of the keys that there are, survey by survey."""
     by_survey: dict[str, list[str]] = {}
     for survey, object_id in keys:
         by_survey.setdefault(survey, []).append(object_id)
-    locked = FinkObject.objects.select_for_update().order_by("object_id")
-    return {
-        (survey, found.object_id): found
-        for survey, object_ids in sorted(by_survey.items())
-        for found in locked.filter(survey=survey, object_id__in=object_ids)
-    }
+    for survey, object_ids in sorted(by_survey.items()):
+        yield from objects.filter(survey=survey, object_id__in=object_ids)
 
 
 def update_objects(alerts: pl.DataFrame, objects: dict[Key, FinkObject]) -> None:

@@ -11,7 +11,6 @@ from tom_fink.models import FinkObject
 UNIT = "AB mag"
 SOURCE = "Fink"
 INSTRUMENTS = {"ztf": ("Palomar 48-inch", "ZTF"), "lsst": ("Simonyi Survey Telescope", "LSSTCam")}
-PORTALS = {"ztf": "https://ztf.fink-portal.org/", "lsst": "https://lsst.fink-portal.org/"}
 
 # A forced point below 3 sigma is stored as its 5 sigma limit, as the ZTF forced-photometry guide
 # advises (Masci et al. 2023, arXiv:2305.16279, section 10); its flux is kept either way.
@@ -45,7 +44,7 @@ def store_photometry(
     detections: pl.DataFrame, alerts: pl.DataFrame, objects: dict[tuple[str, str], FinkObject]
 ) -> int:
     """Insert the points of these alerts that the database does not have; returns how many were offered."""
-    origin = alerts.select(MESSAGE, "survey", "object_survey", "object_key", "object_id").with_columns(
+    origin = alerts.select(MESSAGE, "survey", "object_survey", "object_key", "url").with_columns(
         pl.struct("object_survey", "object_key")
         .map_elements(
             lambda key: objects[key["object_survey"], key["object_key"]].target_id, return_dtype=pl.Int64
@@ -79,7 +78,7 @@ def _datum(row: dict[str, Any]) -> PhotometryReducedDatum:
         telescope=telescope,
         instrument=instrument,
         source_name=SOURCE,
-        source_location=PORTALS[row["survey"]] + row["object_id"].replace(" ", "%20"),
+        source_location=row["url"][:200],
         reduction_version=row["version"],
         value=value,
     )

@@ -21,7 +21,9 @@ def topics_named(names: list[tuple[str, str]]) -> dict[str, Topic]:
             [Topic(name=name, survey=surveys[name]) for name in missing], ignore_conflicts=True
         )
     if missing or any(topic.target_list is None for topic in topics.values()):
-        locked = Topic.objects.select_for_update(of=("self",)).select_related("target_list").order_by("name")
+        # no_key, because another reader's deliveries may refer to a topic while this one waits for the next.
+        rows = Topic.objects.select_for_update(of=("self",), no_key=True).select_related("target_list")
+        locked = rows.order_by("name")
         topics = {topic.name: topic for topic in locked.filter(name__in=surveys)}
         for topic in topics.values():
             if topic.target_list is None:

@@ -9,6 +9,15 @@ SAFE_NAME = r"^['A-Za-z0-9][A-Za-z0-9 ./+()'_-]{0,99}$"
 OBJECT_ID_PROBLEM = "{} is missing or not a name (letters, digits and . / + ( ) ' _ - only, up to 100)"
 
 
+# What a safe name may hold and a path of a URL may not
+ESCAPES = {" ": "%20", "/": "%2F", "'": "%27", "+": "%2B", "(": "%28", ")": "%29"}
+
+
+def page(portal: str, name: pl.Expr) -> pl.Expr:
+    """The address of an object's page in a portal of Fink's; null for a null name."""
+    return pl.lit(portal) + name.str.replace_many(ESCAPES)
+
+
 def is_safe_name(name: pl.Expr) -> pl.Expr:
     """Whether a name may be used; null counts as no."""
     return name.str.contains(SAFE_NAME).fill_null(False)

@@ -26,10 +26,11 @@ from tom_fink.frames import (
     utc_from_text,
 )
 from tom_fink.surveys._bodies import aliases, body_name
-from tom_fink.surveys._names import OBJECT_ID_PROBLEM, is_safe_name
+from tom_fink.surveys._names import OBJECT_ID_PROBLEM, is_safe_name, page
 from tom_fink.surveys._values import Value, json_of
 
 NAME = "Rubin"
+PORTAL = "https://lsst.fink-portal.org/"
 BANDS = ["u", "g", "r", "i", "z", "y"]
 
 # clf.cats_class (fink.md 3.2); -1 is "none"
@@ -132,6 +133,8 @@ def _alerts(frame: pl.DataFrame) -> pl.DataFrame:
             pl.lit("ssObject ") + identifier(schema, "diaSource.ssObjectId"),
         )
     )
+    packed = text(schema, "mpc_orbits.packed_primary_provisional_designation")
+    packed = pl.when(is_safe_name(packed)).then(packed)
     object_id = pl.coalesce(static_id, body)
     observed_at = utc_from_mjd_tai(pick(schema, "diaSource.midpointMjdTai", pl.Float64))
     ra_deg, dec_deg = number(schema, "diaSource.ra"), number(schema, "diaSource.dec")
@@ -153,6 +156,8 @@ def _alerts(frame: pl.DataFrame) -> pl.DataFrame:
         (flux > 0).alias("is_positive"),
         fink_class(schema).alias("fink_class"),
         json_of(frame, VALUES).alias("fink_values"),
+        # The portal knows a body by its packed designation.
+        page(PORTAL, pl.coalesce(static_id, packed, body)).alias("url"),
         utc_from_text(pick(schema, "brokerEndProcessTimestamp", pl.String)).alias("broker_end_at"),
         *(
             pick(schema, f"cutout{kind}", pl.Binary).alias(f"cutout_{kind.lower()}")

@@ -20,9 +20,9 @@ from tom_fink.frames import (
     text,
     utc_from_jd,
 )
-from tom_fink.surveys._names import OBJECT_ID_PROBLEM, is_safe_name
+from tom_fink.surveys._names import OBJECT_ID_PROBLEM, is_safe_name, page
 from tom_fink.surveys._values import Value, json_of
-from tom_fink.surveys.ztf import BANDS
+from tom_fink.surveys.ztf import BANDS, PORTAL
 
 NAME = "multi-messenger"
 TEXTS = """
@@ -67,6 +67,7 @@ def tidy(frame: pl.DataFrame) -> Tidy:
         .alias("band"),
         coalesce_class(text(schema, "fink_class")).alias("fink_class"),
         json_of(frame, VALUES).alias("fink_values"),
+        page(PORTAL, object_id).alias("url"),
         first_problem(
             (~is_safe_name(object_id), OBJECT_ID_PROBLEM.format("objectId")),
             (~is_safe_name(trigger) | (trigger.str.len_chars() > 50), "triggerId is missing or not a name"),

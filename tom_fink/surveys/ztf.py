@@ -23,10 +23,11 @@ from tom_fink.frames import (
     utc_from_text,
 )
 from tom_fink.surveys._bodies import body_name
-from tom_fink.surveys._names import OBJECT_ID_PROBLEM, is_safe_name
+from tom_fink.surveys._names import OBJECT_ID_PROBLEM, is_safe_name, page
 from tom_fink.surveys._values import Value, json_of, maps_as_structs
 
 NAME = "ZTF"
+PORTAL = "https://ztf.fink-portal.org/"
 BANDS = {1: "g", 2: "r", 3: "i"}
 SIGNS = {"t": True, "1": True, "true": True, "f": False, "0": False, "false": False}
 
@@ -141,6 +142,7 @@ def _alerts(frame: pl.DataFrame) -> pl.DataFrame:
             *position_problems(ra_deg, dec_deg, observed_at),
         ).alias("problem"),
         json_of(maps_as_structs(frame, MAPS), VALUES).alias("fink_values"),
+        page(PORTAL, object_id).alias("url"),
     )
     return conform(alerts, ALERTS)
 

@@ -1,18 +1,13 @@
 """What the Fink templates show in a form of their own, and the context of the target tab."""
 
 from datetime import UTC
-from urllib.parse import quote
 
 from django import template
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.timesince import timesince
 
-from tom_fink.models import Survey
-
 register = template.Library()
-
-PORTALS = {Survey.ZTF: "https://ztf.fink-portal.org/", Survey.LSST: "https://lsst.fink-portal.org/"}
 
 
 def target_tab(context):
@@ -53,10 +48,3 @@ def _faded(text):
         "The magnitude is that of the size of the change.",
         text,
     )
-
-
-@register.filter
-def portal_url(fink_object):
-    """The object's page in Fink's portal; empty for a survey that has none."""
-    base = PORTALS.get(fink_object.survey)
-    return f"{base}{quote(fink_object.object_id, safe='')}" if base else ""
