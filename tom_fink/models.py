@@ -93,7 +93,9 @@ class Alert(models.Model):
     fink_values = models.JSONField(
         default=dict, help_text=_("Fink's scores and cross-matches, without nulls")
     )
-    url = models.CharField(max_length=400, blank=True, default="", help_text=_("The object's page in Fink's portal"))
+    url = models.CharField(
+        max_length=400, blank=True, default="", help_text=_("The object's page in Fink's portal")
+    )
     broker_end_at = models.DateTimeField(null=True, help_text=_("When Fink had finished with the alert"))
     topic = models.CharField(max_length=249)
     partition = models.IntegerField(null=True)

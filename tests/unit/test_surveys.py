@@ -321,3 +321,24 @@ def test_the_address_in_fink_s_portal(by_kind):
     assert tidy(body).alerts["url"].item() == "https://lsst.fink-portal.org/K04J12Q"
     body["mpc_orbits"] |= {"designation": "C/2020 V2", "packed_primary_provisional_designation": "<b>"}
     assert tidy(body).alerts["url"].item() == "https://lsst.fink-portal.org/C%2F2020%20V2"
+
+
+@pytest.mark.parametrize("kind", ["ztf", "lsst", "mm"])
+def test_a_schema_of_the_needed_fields_alone(by_kind, kind):
+    """Without any of the optional fields, and with several alerts in the batch."""
+    needed = {
+        "ztf": ("objectId", "candid", "candidate"),
+        "lsst": ("diaSourceId", "diaSource"),
+        "mm": ("objectId", "triggerId", "jd", "ztf_ra", "ztf_dec"),
+    }[kind]
+    alert = {name: by_kind[kind][name] for name in needed}
+    if kind == "ztf":
+        alert["candidate"] = {name: alert["candidate"][name] for name in ("jd", "ra", "dec", "fid")}
+    if kind == "lsst":
+        names = ("midpointMjdTai", "ra", "dec", "diaObjectId")
+        alert["diaSource"] = {name: alert["diaSource"][name] for name in names}
+    found = tidy(alert, alert, alert).alerts
+    assert found.height == 3
+    assert found["fink_class"].to_list() == ["Unknown"] * 3
+    expected = {"triggerId": alert["triggerId"]} if kind == "mm" else {}
+    assert [json.loads(values) for values in found["fink_values"]] == [expected] * 3

@@ -32,11 +32,11 @@ class Value:
 
 def json_of(frame: pl.DataFrame, values: tuple[Value, ...]) -> pl.Series:
     """A text column with the JSON object of `values`, row by row."""
-    rows = frame.select(value.expression(frame.schema).alias(value.name) for value in values)
+    rows = frame.with_columns(value.expression(frame.schema).alias(value.name) for value in values)
     return pl.Series(
         [
             json.dumps({name: value for name, value in row.items() if value is not None}, allow_nan=False)
-            for row in rows.iter_rows(named=True)
+            for row in rows.select(value.name for value in values).iter_rows(named=True)
         ],
         dtype=pl.String,
     )

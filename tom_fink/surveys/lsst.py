@@ -202,15 +202,15 @@ def _with_bodies(frame: pl.DataFrame, alerts: pl.DataFrame) -> pl.DataFrame:
     """`alerts` with the other names and the orbit of the known bodies among them."""
     schema = frame.schema
     fields = ("packed_primary_provisional_designation", "mpc_orb_jsonb")
-    wanted = dict.fromkeys(fields, pl.String) | dict.fromkeys(ELEMENTS.values(), pl.Float64)
-    records = frame.select(
-        text(schema, f"mpc_orbits.{name}").alias(name)
-        if dtype == pl.String
-        else pl.when(pick(schema, f"mpc_orbits.{name}", dtype).is_finite())
-        .then(pick(schema, f"mpc_orbits.{name}", dtype))
-        .alias(name)
-        for name, dtype in wanted.items()
-    )
+    finite = {
+        name: pl.when(pick(schema, f"mpc_orbits.{name}", pl.Float64).is_finite()).then(
+            pick(schema, f"mpc_orbits.{name}", pl.Float64)
+        )
+        for name in ELEMENTS.values()
+    }
+    texts = {name: text(schema, f"mpc_orbits.{name}") for name in fields}
+    # With the message's index, or a frame of nothing but nulls would have one row, whatever its height.
+    records = frame.select(MESSAGE, **finite, **texts)
     other_names, orbits = [], []
     for body, record in zip(alerts["body"], records.iter_rows(named=True), strict=True):
         orbit = orbit_of(record) if body is not None else None
