@@ -1,6 +1,6 @@
 """Schemaless Avro records: one by one to dictionaries, or many at once to columns.
 
-jetliner reads an Avro container into columns about ten times as fast as fastavro reads records
+jetliner reads an Avro container into columns several times as fast as fastavro reads records
 (docs/decisions/0002-columns.md). It is trusted with a schema only after both have read the same
 record of it alike.
 """

@@ -56,7 +56,7 @@ DETECTIONS = {
     "source_id": pl.String,
 }
 
-# Words that mean "missing" somewhere in Fink's alerts (fink.md 3.3 calls them sentinels).
+# Words that mean "missing" somewhere in Fink's alerts.
 MISSING_WORDS = ["", "null", "nan", "NaN", "None", "Unknown"]
 MISSING_NUMBER = -999.0
 

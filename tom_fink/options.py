@@ -23,7 +23,7 @@ ADDRESS = re.compile(r"^[^\s:,/]+:\d{1,5}(,[^\s:,/]+:\d{1,5})*$")
 TOPIC = re.compile(r"^[A-Za-z0-9._*?\[\]-]{1,249}$")
 WILDCARDS = set("*?[")
 
-# Families on Fink's clusters that are not the livestream (fink.md 2.2); a pattern must not pick them up.
+# Families on Fink's clusters that are not the livestream: data transfers, cross-matches, counters; a pattern must not pick them up.
 OTHER_FAMILIES = ("^ftransfer_.*", "^fxmatch_.*", "^fink_ai_.*", "^fink_ztf_[0-9]{8}$", "^__.*")
 
 VARIABLES = {
@@ -157,7 +157,7 @@ def registered_credentials(survey: str) -> dict[str, str] | None:
     except Exception as error:
         raise ConfigurationError(
             f"~/.finkclient/{survey}_credentials.yml cannot be read ({type(error).__name__}); "
-            "write it again with finkctl auth."
+            "write it again with finkctl auth register."
         ) from error
 
 

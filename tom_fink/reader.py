@@ -65,7 +65,8 @@ class AlertReader:
     _stop: threading.Event = field(default_factory=threading.Event, repr=False)
     _refusal: StreamError | None = field(default=None, repr=False)
     _warned: dict[object, float] = field(default_factory=dict, repr=False)
-    _began: bool = field(default=False, repr=False)
+    _present: set[str] | None = field(default=None, repr=False)  # the topics at the first contact
+    _group_is_new: bool | None = field(default=None, repr=False)
     _last_news: float = field(default=0.0, repr=False)
 
     def stop(self) -> None:
@@ -92,6 +93,7 @@ class AlertReader:
             wanted = self._wanted(polls)
             if wanted <= 0:
                 return
+            self._note_topics(consumer)
             messages = self._poll(consumer, wanted)
             if self._refusal:
                 raise self._refusal
@@ -105,6 +107,14 @@ class AlertReader:
             elif self.options.max_polls and idle_s >= self.options.timeout_s:
                 logger.info("No alert within %.0f s.", idle_s)
                 polls, self._last_news = polls + 1, time.monotonic()
+
+    def _note_topics(self, consumer: Consumer) -> None:
+        """Note which topics there are at the first contact with the broker, before any is given to this reader."""
+        if self._present is None and self.options.start_at != EARLIEST:
+            try:
+                self._present = set(consumer.list_topics(timeout=BATCH_AGE_S).topics)
+            except KafkaException as error:
+                self._on_error(error.args[0])
 
     def _wanted(self, polls: int) -> int:
         limits = [BATCH_MESSAGES]
@@ -180,20 +190,21 @@ class AlertReader:
         logger.warning("%s: not committed, another reader has the partition now (%s)", what, error.str())
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        """Say where to start, the first time that the group meets a partition.
+        """Say where to start, the first time that a new group meets a partition.
 
         That place is committed at once. Otherwise a reader that starts at the end and stops before
         the first alert would start at the new end next time, and miss what came between.
         """
         committed = consumer.committed(partitions, timeout=BROKER_TIMEOUT_S)
         fresh = [p for p in committed if p.offset == OFFSET_INVALID]
-        # A topic that appears when the group is reading already is new as a whole: read from its start.
-        joins = not self._began and len(fresh) == len(committed)
-        starts = self._starts(consumer, fresh) if joins and self.options.start_at != EARLIEST else []
+        if self._group_is_new is None and partitions:
+            self._group_is_new = len(fresh) == len(committed)
+        # A topic that was not there at the first contact is new as a whole: it is read from its start.
+        met = [p for p in fresh if self._group_is_new and p.topic in (self._present or ())]
+        starts = self._starts(consumer, met) if met and self.options.start_at != EARLIEST else []
         if starts:
             consumer.commit(offsets=starts, asynchronous=False)
         offsets = {(p.topic, p.partition): p.offset for p in [*committed, *starts]}
-        self._began = self._began or bool(partitions)
         self._last_news = time.monotonic()
         consumer.assign(
             [TopicPartition(p.topic, p.partition, offsets[p.topic, p.partition]) for p in partitions]

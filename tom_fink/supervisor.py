@@ -16,7 +16,7 @@ from tom_fink.reader import Limits
 
 logger = logging.getLogger(__name__)
 
-STOP_WITHIN_S = 9.0  # below the 10 s that compose waits before it kills
+STOP_WITHIN_S = 9.0  # below the ten seconds that most process managers wait before they kill
 
 
 @dataclass

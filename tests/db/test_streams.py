@@ -294,13 +294,30 @@ def test_a_topic_that_appears_later_is_read_from_its_start(simulated_messages, s
     thread = threading.Thread(target=stream.listen, args=[Limits()])
     thread.start()
     try:
-        _wait(lambda: stream._reader is not None and stream._reader._began)
+        _wait(lambda: stream._reader is not None and stream._reader._group_is_new is not None)
         send(later)
         _wait(lambda: Alert.objects.count() == 2)
     finally:
         stream.stop()
         thread.join(DEADLINE_S)
     assert ids(later) == set(Alert.objects.values_list("alert_id", flat=True))
+
+
+def test_the_first_topic_that_fits_a_pattern_is_read_from_its_start(simulated_messages, send, published):
+    """START_AT=latest is about what was there when the reader came, and then there was nothing."""
+    prefix = send([])
+    published(f"{prefix}*", START_AT="latest")
+    stream = FinkAlertStream(**_options())
+    thread = threading.Thread(target=stream.listen, args=[Limits()])
+    thread.start()
+    try:
+        _wait(lambda: stream._reader is not None and stream._reader._present is not None)
+        later = of_topic(simulated_messages)[:2]
+        send(later)
+        _wait(lambda: Alert.objects.count() == 2)
+    finally:
+        stream.stop()
+        thread.join(DEADLINE_S)
 
 
 def test_stop_before_listen_is_not_lost(published):

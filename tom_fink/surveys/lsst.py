@@ -33,7 +33,7 @@ NAME = "Rubin"
 PORTAL = "https://lsst.fink-portal.org/"
 BANDS = ["u", "g", "r", "i", "z", "y"]
 
-# clf.cats_class (fink.md 3.2); -1 is "none"
+# clf.cats_class of the CATS classifier; -1 is "none"
 CATS_CLASSES = {11: "SN-like", 12: "Fast transient", 13: "Long transient", 21: "Periodic", 22: "AGN-like"}
 
 SCORES = """
@@ -175,7 +175,7 @@ def _alerts(frame: pl.DataFrame) -> pl.DataFrame:
 def fink_class(schema: pl.Schema) -> pl.Expr:
     """The label for people: TNS type, else known body, SIMBAD type, CATS class, else 'Unknown'.
 
-    Fink gives Rubin alerts no single class (fink.md 3.2).
+    Fink gives Rubin alerts no single class.
     """
     simbad = pl.coalesce(text(schema, "xm.simbad_otype"), text(schema, "pred.main_label_crossmatch"))
     return coalesce_class(

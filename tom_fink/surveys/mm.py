@@ -1,7 +1,6 @@
 """Multi-messenger alerts: a ZTF object inside a gamma-ray burst's or gravitational wave's region.
 
-The records are flat and bring one position and time but neither brightness, history nor cutouts
-(fink.md 2.5).
+The records are flat and bring one position and time but neither brightness, history nor cutouts.
 """
 
 import polars as pl

@@ -34,7 +34,7 @@ SIGNS = {"t": True, "1": True, "true": True, "f": False, "0": False, "false": Fa
 # roid, Fink's Solar System module: 2 a candidate, 3 matches a body known to the MPC
 ROID_CANDIDATE, ROID_KNOWN = 2, 3
 
-# A SIMBAD type names the object unless it is one of these or begins so (fink.md 3.1, "Fink class")
+# A SIMBAD type names the object unless it is one of these or begins so, as in Fink's own classification
 NO_CLASS = "^(Transient|Fail|Galaxy)"
 
 SCORES = """
@@ -150,7 +150,7 @@ def _alerts(frame: pl.DataFrame) -> pl.DataFrame:
 def fink_class(schema: pl.Schema) -> pl.Expr:
     """The label for people: TNS type, else known body, SIMBAD type, body candidate, else 'Unknown'.
 
-    Fink's own class is not in the livestream (fink.md 3.1), so what the alert does say is used, in
+    Fink's own class is not in the livestream, so what the alert does say is used, in
     the words of Fink's vocabulary.
     """
     roid = pick(schema, "roid", pl.Int64)
