@@ -13,7 +13,7 @@ SOURCE = "Fink"
 INSTRUMENTS = {"ztf": ("Palomar 48-inch", "ZTF"), "lsst": ("Simonyi Survey Telescope", "LSSTCam")}
 
 # A forced point below 3 sigma is stored as its 5 sigma limit, as the ZTF forced-photometry guide
-# advises (Masci et al. 2023, arXiv:2305.16279, section 10); its flux is kept either way.
+# advises (Masci et al. 2023, arXiv:2305.16279); its flux is kept either way.
 DETECTED_SIGMA = 3.0
 
 # What TOM Toolkit's unique constraints look at, beside the instrument
