@@ -51,6 +51,8 @@ class FinkObject(models.Model):
     summary_at = models.DateTimeField(
         null=True, help_text=_("Time of the newest alert that has a brightness: what follows is that alert's")
     )
+    ra_deg = models.FloatField(null=True)
+    dec_deg = models.FloatField(null=True)
     mag_ab = models.FloatField(null=True, help_text=_("AB magnitude of the difference flux's size"))
     is_positive = models.BooleanField(null=True, help_text=_("Sign of that difference flux"))
     band = models.CharField(max_length=8, blank=True, default="")

@@ -2,7 +2,7 @@
 
 import django_tables2 as tables
 from django.db.models import F, Value
-from django.db.models.functions import NullIf
+from django.db.models.functions import Coalesce, NullIf
 from django.utils.html import format_html
 from tom_common.htmx_table import HTMXTable
 from tom_targets.templatetags.targets_extras import deg_to_sexigesimal
@@ -15,7 +15,7 @@ class FinkObjectTable(HTMXTable):
     """Columns of FinkObject and its target; rows come with `select_related("target")`."""
 
     name = tables.Column("Name", accessor="object_id")
-    position = tables.Column("RA, Dec (deg)", accessor="target", default="–")
+    position = tables.Column("RA, Dec (deg)", accessor="ra_deg", default="–")
     brightness = tables.Column("Newest mag (AB)", accessor="mag_ab", default="–")
     alert_count = tables.Column("Alerts")
     fink_class = tables.Column("Class", default="–")
@@ -42,13 +42,17 @@ class FinkObjectTable(HTMXTable):
         return format_html('{} <span class="text-body-secondary small">{}</span>', link, record.object_id)
 
     def render_position(self, record):
-        ra_deg, dec_deg = record.target.ra, record.target.dec
-        if ra_deg is None or dec_deg is None:
-            return "–"
+        """The target's position; of a moving body, which has none, where its newest alert saw it."""
+        target, where = record.target, ""
+        if target is not None and target.ra is not None and target.dec is not None:
+            ra_deg, dec_deg = target.ra, target.dec
+        else:
+            ra_deg, dec_deg, where = record.ra_deg, record.dec_deg, f", at {utc_time(record.summary_at)} UTC"
         return format_html(
-            '<span class="text-nowrap" title="{} {}">{} {}</span>',
+            '<span class="text-nowrap" title="{} {}{}">{} {}</span>',
             deg_to_sexigesimal(ra_deg, "hms"),
             deg_to_sexigesimal(dec_deg, "dms"),
+            where,
             f"{ra_deg:.5f}",
             f"{dec_deg:+.5f}",
         )
@@ -66,7 +70,9 @@ class FinkObjectTable(HTMXTable):
         return _ordered(queryset, is_descending, "target__name", "object_id")
 
     def order_position(self, queryset, is_descending):
-        return _ordered(queryset, is_descending, "target__ra", "target__dec")
+        return _ordered(
+            queryset, is_descending, Coalesce("target__ra", "ra_deg"), Coalesce("target__dec", "dec_deg")
+        )
 
     def order_brightness(self, queryset, is_descending):
         # A negative difference has the magnitude of its size: it comes after what has brightened, both ways.

@@ -40,6 +40,9 @@ def make_object(topic, name, permission="OPEN", *, alerts=1, target=True, newest
         alert_count=alerts,
         first_seen=newest - timedelta(days=alerts - 1),
         last_seen=newest,
+        summary_at=newest,
+        ra_deg=150.1,
+        dec_deg=2.2,
         **summary,
     )
     rows = Alert.objects.bulk_create(

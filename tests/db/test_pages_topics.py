@@ -114,6 +114,15 @@ class TestTopicTable:
         assert "2026-03-22 04:05:06" in text
 
 
+def test_a_moving_body_is_shown_where_it_was_seen_last(as_user, topic):
+    """It has elements and no position; an observer wants to know where it was."""
+    made = make_object(topic, "2004 JQ12")
+    Target.objects.filter(pk=made.target_id).update(type="NON_SIDEREAL", ra=None, dec=None)
+    text = as_user("ordinary").get(reverse("fink:topic", args=[topic.name])).content.decode()
+    assert "150.10000 +2.20000" in text
+    assert f"at {made.summary_at:%Y-%m-%d %H:%M:%S} UTC" in text
+
+
 class TestQueries:
     """A page takes as many queries for fifty rows as for five. Session, user and permissions take most."""
 

@@ -200,6 +200,8 @@ def test_a_known_body_is_one_target_however_often_it_is_seen(simulated_messages)
     assert with_orbit.scheme == "MPC_MINOR_PLANET"
     assert (with_orbit.ra, with_orbit.epoch) == (None, None)
     assert with_orbit.eccentricity is not None
+    newest = seen_often.alerts.latest("observed_at")
+    assert (seen_often.ra_deg, seen_often.dec_deg) == (newest.ra_deg, newest.dec_deg)
 
 
 def test_a_body_that_two_surveys_know_by_two_names_is_one_target(simulated_messages):

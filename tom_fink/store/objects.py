@@ -9,9 +9,9 @@ from tom_fink.models import FinkObject
 
 Key = tuple[str, str]  # (survey, object's key)
 
-SUMMARY = [
-    "target", "alert_count", "first_seen", "last_seen", "summary_at", "mag_ab", "is_positive", "band", "fink_class",
-]  # fmt: skip
+# Of the alert that speaks for the object
+SPEAKING = ["ra_deg", "dec_deg", "mag_ab", "is_positive", "band", "fink_class"]
+SUMMARY = ["target", "alert_count", "first_seen", "last_seen", "summary_at", *SPEAKING]
 
 
 def lock_objects(alerts: pl.DataFrame) -> dict[Key, FinkObject]:
@@ -49,16 +49,20 @@ def _found(objects, keys: list[Key]) -> Iterator[FinkObject]:
 
 def update_objects(alerts: pl.DataFrame, objects: dict[Key, FinkObject]) -> None:
     """Add new alerts to the summaries of their objects, which this transaction has locked."""
-    columns = ("object_survey", "object_key", "observed_at", "mag_ab", "is_positive", "band", "fink_class")
-    for survey, key, observed_at, mag_ab, is_positive, band, fink_class in alerts.select(columns).iter_rows():
-        found = objects[survey, key]
+    rows = alerts.with_columns(pl.col("band").fill_null("")).select(
+        "object_survey", "object_key", "observed_at", *SPEAKING
+    )
+    for row in rows.iter_rows(named=True):
+        found, observed_at = objects[row["object_survey"], row["object_key"]], row["observed_at"]
         found.alert_count += 1
         found.first_seen = min(found.first_seen or observed_at, observed_at)
         found.last_seen = max(found.last_seen or observed_at, observed_at)
-        if found.summary_at is None or _rank(mag_ab, observed_at) > _rank(found.mag_ab, found.summary_at):
+        if found.summary_at is None or _rank(row["mag_ab"], observed_at) > _rank(
+            found.mag_ab, found.summary_at
+        ):
             found.summary_at = observed_at
-            found.mag_ab, found.is_positive, found.band = mag_ab, is_positive, band or ""
-            found.fink_class = fink_class
+            for name in SPEAKING:
+                setattr(found, name, row[name])
     FinkObject.objects.bulk_create(
         objects.values(), update_conflicts=True, unique_fields=["survey", "object_id"], update_fields=SUMMARY
     )
