@@ -176,6 +176,7 @@ def _layout(y_title: str, dark: bool, reverse: bool) -> dict:
         "plot_bgcolor": "rgba(0,0,0,0)",
         "margin": {"l": 70, "r": 20, "t": 20, "b": 50},
         "hovermode": "closest",
+        "modebar": {"orientation": "v", "bgcolor": "rgba(0,0,0,0)"},  # lying, it would cover the legend
         "showlegend": True,
         "legend": {"orientation": "h", "yanchor": "bottom", "y": 1.02, "x": 0},
         # The same revision of the time axis in both figures keeps a zoom in time when they are exchanged.

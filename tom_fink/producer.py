@@ -1,7 +1,6 @@
 """The sending side of a stream: a Kafka producer for alerts, its pace, and a cluster to try it on."""
 
 import logging
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +8,7 @@ from contextlib import contextmanager
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from .errors import StreamError
+from .stopping import Stop
 
 _MAX_MESSAGE_BYTES = 10_000_000
 _QUEUED_KBYTES = 65_536  # memory that waiting messages may take
@@ -115,7 +115,7 @@ class Pace:
         self._interval_s = None if per_second is None else 1 / per_second
         self._next = time.monotonic()
 
-    def wait(self, stop: threading.Event) -> bool:
+    def wait(self, stop: Stop) -> bool:
         """Wait for the next turn; False as soon as `stop` is set."""
         if self._interval_s is None:
             return not stop.is_set()

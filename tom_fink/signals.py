@@ -19,7 +19,9 @@ def object_follows_alias(sender, instance: TargetName, created: bool, raw: bool 
         return
     with transaction.atomic():
         for found in (
-            FinkObject.objects.select_for_update().filter(object_id=instance.name).order_by("survey")
+            FinkObject.objects.select_for_update(no_key=True)
+            .filter(object_id=instance.name)
+            .order_by("survey")
         ):
             if found.target_id != instance.target_id:
                 FinkObject.objects.filter(pk=found.pk).update(target_id=instance.target_id)

@@ -13,6 +13,7 @@ from typing import Any
 from tom_fink.alertstream import FinkAlertStream
 from tom_fink.errors import FinkError
 from tom_fink.reader import Limits
+from tom_fink.stopping import Stop
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +26,7 @@ class Supervisor:
 
     streams: list[Any]
     limits: Limits
-    _stop: threading.Event = field(default_factory=threading.Event)
+    _stop: Stop = field(default_factory=Stop)
     _ended: queue.SimpleQueue = field(default_factory=queue.SimpleQueue)
 
     def run(self) -> int:

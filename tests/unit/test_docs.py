@@ -1,6 +1,7 @@
 """What the documentation names exists: files, headings, targets of make, commands, variables, code."""
 
 import re
+import shutil
 import subprocess
 import tomllib
 from pathlib import Path
@@ -138,11 +139,17 @@ def test_every_dependency_has_a_reason():
     }
 
 
+def tracked_files() -> set[Path]:
+    """What git tracks; where there is no git, the project's own folders."""
+    if shutil.which("git") and (ROOT / ".git").exists():
+        listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout
+        return {*(ROOT / name for name in listed.decode().split("\0") if name), *PAGES}
+    folders = ("docs", "fink_tom_site", "requirements", "templates", "tests", "tom_fink")
+    return {path for folder in folders for path in (ROOT / folder).rglob("*")} | set(ROOT.glob("*.*"))
+
+
 def test_no_file_names_a_package_registry_or_a_folder_of_some_machine():
-    listed = subprocess.run(
-        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=False
-    ).stdout.decode()
-    for path in {*(ROOT / name for name in listed.split("\0") if name), *PAGES}:
+    for path in tracked_files():
         text = path.read_bytes().decode(errors="replace") if path.is_file() else ""
         found = re.search(f"{REGISTRIES}|{MACHINE}", text)
         assert not found, f"{path.relative_to(ROOT)}: {found[0]}"

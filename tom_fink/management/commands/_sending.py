@@ -10,6 +10,7 @@ from itertools import islice
 from django.core.management.base import CommandError
 
 from tom_fink.producer import AlertProducer, Pace
+from tom_fink.stopping import Stop
 
 
 def add_sending_arguments(parser) -> None:
@@ -28,9 +29,9 @@ def check_sending_options(options: dict) -> None:
 
 
 @contextmanager
-def stop_on_signals() -> Iterator[threading.Event]:
+def stop_on_signals() -> Iterator[Stop]:
     """Give an event that SIGINT (Ctrl-C) and SIGTERM set, instead of breaking off what is under way."""
-    stop = threading.Event()
+    stop = Stop()
     if threading.current_thread() is not threading.main_thread():
         yield stop  # Python lets only the main thread handle signals
         return
@@ -44,7 +45,7 @@ def stop_on_signals() -> Iterator[threading.Event]:
 
 
 def send_all(
-    messages: Iterable[tuple[str, bytes, bytes]], bootstrap: str, options: dict, stop: threading.Event
+    messages: Iterable[tuple[str, bytes, bytes]], bootstrap: str, options: dict, stop: Stop
 ) -> Counter:
     """Send (topic, key, value) messages to `bootstrap` until they end, --count is reached or `stop` is set.
 

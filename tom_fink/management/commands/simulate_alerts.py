@@ -1,6 +1,5 @@
 """simulate_alerts: send the alerts of a simulated sky to Kafka, or to a mock cluster of its own."""
 
-import threading
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from datetime import UTC, datetime
@@ -10,6 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 from tom_fink.errors import FinkError
 from tom_fink.producer import mock_cluster
 from tom_fink.simulate import SimulatedAlert, serialise, simulated_alerts
+from tom_fink.stopping import Stop
 
 from ._sending import add_sending_arguments, check_sending_options, send_all, stop_on_signals, summary
 
@@ -73,7 +73,7 @@ class Command(BaseCommand):
         self.stdout.flush()
 
 
-def _in_time(alerts: Iterable[SimulatedAlert], stop: threading.Event) -> Iterator[SimulatedAlert]:
+def _in_time(alerts: Iterable[SimulatedAlert], stop: Stop) -> Iterator[SimulatedAlert]:
     """The alerts, each held back until the time of its visit; ends when `stop` is set."""
     for alert in alerts:
         early_s = (alert.observed_at - datetime.now(UTC)).total_seconds()
