@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from functools import cached_property
 
 from django.core.exceptions import ImproperlyConfigured
-from django.db import close_old_connections, connections, reset_queries
+from django.db import OperationalError, close_old_connections, connections, reset_queries
 from tom_alertstreams.alertstreams.alertstream import AlertStream
 
 from tom_fink.errors import ConfigurationError, MissingCredentials
@@ -17,6 +17,8 @@ from tom_fink.store import Outcome
 __all__ = ["FinkAlertStream", "alert_logger", "alert_saver"]
 
 logger = logging.getLogger(__name__)
+
+DEADLOCK = "40P01"  # PostgreSQL's SQLSTATE for "deadlock detected"
 
 
 class FinkAlertStream(AlertStream):
@@ -86,8 +88,19 @@ class FinkAlertStream(AlertStream):
 
 
 def _handle(handlers: Handlers, messages: list) -> Outcome:
+    """Hand on a batch; once more if PostgreSQL ended it as the victim of a deadlock.
+
+    Our own writer takes its locks in one order. A handler of the user's, or somebody at work on the
+    site, need not; nothing of the batch is stored then, and the other one is done by now.
+    """
     with _fresh_connection():
-        return handlers.handle(messages)
+        try:
+            return handlers.handle(messages)
+        except OperationalError as error:
+            if getattr(error.__cause__, "sqlstate", None) != DEADLOCK:
+                raise
+            logger.warning("A deadlock in the database; the batch is stored again: %s", error)
+            return handlers.handle(messages)
 
 
 @contextmanager

@@ -15,14 +15,16 @@ import pytest
 from confluent_kafka import Consumer, TopicPartition
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import CommandError, call_command
-from django.db import connection, connections
+from django.db import OperationalError, connection, connections
 
-from tom_fink.alertstream import FinkAlertStream, alert_logger
+from tom_fink.alertstream import FinkAlertStream, _handle, alert_logger
 from tom_fink.decode import decode_one
+from tom_fink.handlers import Handlers
 from tom_fink.models import Alert, RejectedMessage
 from tom_fink.options import StreamOptions
 from tom_fink.producer import AlertProducer, mock_cluster
 from tom_fink.reader import Limits
+from tom_fink.store import store_messages
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -260,6 +262,36 @@ def test_a_crash_before_the_commit_stores_nothing_twice(
     call_command("readstreams", max_messages=3)
     assert row_counts() == counts
     assert committed(options, topic) == 3
+
+
+class DeadlockError(Exception):
+    """What psycopg raises, as far as it matters here."""
+
+    sqlstate = "40P01"
+
+
+@pytest.mark.parametrize(("cause", "is_tried_again"), [(DeadlockError(), True), (ConnectionError(), False)])
+def test_the_victim_of_a_deadlock_is_stored_again(
+    simulated_messages, monkeypatch, caplog, cause, is_tried_again
+):
+    """Once, and nothing else is: the database away is not mended by asking again at once."""
+    tries = []
+
+    def fail_once(messages):
+        tries.append(messages)
+        if len(tries) == 1:
+            raise OperationalError("the database's words") from cause
+        return store_messages(messages)
+
+    monkeypatch.setattr("tom_fink.handlers.store_messages", fail_once)
+    messages = of_topic(simulated_messages)[:2]
+    if is_tried_again:
+        assert _handle(Handlers({}), messages).stored == Alert.objects.count() == 2
+        assert "A deadlock in the database" in caplog.text
+    else:
+        with pytest.raises(OperationalError):
+            _handle(Handlers({}), messages)
+        assert Alert.objects.count() == 0
 
 
 def test_latest_starts_at_the_end_and_misses_nothing_after(simulated_messages, send, published):
