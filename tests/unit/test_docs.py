@@ -145,7 +145,8 @@ def tracked_files() -> set[Path]:
         listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout
         return {*(ROOT / name for name in listed.decode().split("\0") if name), *PAGES}
     folders = ("docs", "fink_tom_site", "requirements", "templates", "tests", "tom_fink")
-    return {path for folder in folders for path in (ROOT / folder).rglob("*")} | set(ROOT.glob("*.*"))
+    found = {path for folder in folders for path in (ROOT / folder).rglob("*")} | set(ROOT.glob("*.*"))
+    return {path for path in found if "__pycache__" not in path.parts}
 
 
 def test_no_file_names_a_package_registry_or_a_folder_of_some_machine():
