@@ -15,6 +15,7 @@ import polars as pl
 from tom_fink.avro import read_columns, read_record
 from tom_fink.errors import BadMessage
 
+MAX_MESSAGE_BYTES = 10_000_000  # key and value; Fink's largest alerts have 1 % of it
 MESSAGE = "message"  # the column that says which message of the batch a row came from
 
 
@@ -51,32 +52,55 @@ class Decoded:
 
 def decode_one(message: Message) -> dict[str, Any]:
     """The alert of one message as a dictionary. Raises `BadMessage`."""
-    if not message.value:
-        raise BadMessage("The message is empty.")
-    if not message.key:
-        raise BadMessage("The message has no key, and so no schema to read it by.")
+    _check_size(message)
     return read_record(message.key, message.value)
 
 
-def decode(messages: list[Message]) -> Decoded:
+def decode(messages: list[Message], careful: bool = False) -> Decoded:
     """Decode a batch; every message's index is either in one frame or in `errors`.
 
-    What cannot be read together is read one by one, to find the messages at fault.
+    What cannot be read together is read one by one, to find the messages at fault. `careful` does so
+    first: jetliner 0.2.0 aborts the process on an array that counts to 2^60, and fastavro does not.
     """
     decoded = Decoded([], {})
     groups: dict[bytes, list[int]] = {}
     for index, message in enumerate(messages):
-        groups.setdefault(message.key if message.key and message.value else b"", []).append(index)
+        try:
+            _check_size(message)
+        except BadMessage as error:
+            decoded.errors[index] = error
+        else:
+            groups.setdefault(message.key, []).append(index)
     for key, indices in groups.items():
-        frame = read_columns(key, [messages[index].value for index in indices]) if key else None
+        frame = None if careful else read_columns(key, [messages[index].value for index in indices])
         if frame is None:
             indices = _readable(messages, indices, decoded.errors)
             frame = read_columns(key, [messages[index].value for index in indices]) if indices else None
             if indices and frame is None:
-                frame = frame_of_records([decode_one(messages[index]) for index in indices])
+                _add_records(messages, indices, decoded)
         if frame is not None:
-            decoded.frames.append(frame.with_columns(pl.Series(MESSAGE, indices, dtype=pl.UInt32)))
+            decoded.frames.append(_indexed(frame, indices))
     return decoded
+
+
+def _indexed(frame: pl.DataFrame, indices: list[int]) -> pl.DataFrame:
+    return frame.with_columns(pl.Series(MESSAGE, indices, dtype=pl.UInt32))
+
+
+def _add_records(messages: list[Message], indices: list[int], decoded: Decoded) -> None:
+    """Add the frame of what only fastavro reads; what Polars has no columns for gets an error."""
+    try:
+        frame = frame_of_records([decode_one(messages[index]) for index in indices])
+    except (pl.exceptions.PolarsError, TypeError, ValueError, OverflowError) as error:
+        if len(indices) == 1:
+            bad = BadMessage(f"The alert cannot be put into columns ({type(error).__name__}: {error}).")
+            bad.__cause__ = error
+            decoded.errors[indices[0]] = bad
+            return
+        for index in indices:
+            _add_records(messages, [index], decoded)
+    else:
+        decoded.frames.append(_indexed(frame, indices))
 
 
 def frame_of_records(records: list[dict[str, Any]]) -> pl.DataFrame:
@@ -85,6 +109,16 @@ def frame_of_records(records: list[dict[str, Any]]) -> pl.DataFrame:
     Maps, which come as dictionaries here, become structs; the surveys read either form.
     """
     return pl.DataFrame(records, infer_schema_length=None, strict=False)
+
+
+def _check_size(message: Message) -> None:
+    """Raise `BadMessage` for a message without key or value, or too long to be read."""
+    if not message.value:
+        raise BadMessage("The message is empty.")
+    if not message.key:
+        raise BadMessage("The message has no key, and so no schema to read it by.")
+    if (size := len(message.key) + len(message.value)) > MAX_MESSAGE_BYTES:
+        raise BadMessage(f"The message has {size} bytes; more than {MAX_MESSAGE_BYTES} are not read.")
 
 
 def _readable(messages: list[Message], indices: Iterable[int], errors: dict[int, BadMessage]) -> list[int]:

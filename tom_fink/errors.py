@@ -25,9 +25,25 @@ class StreamError(FinkError):
     """The broker refused the reader for good (wrong password, no such user, no right to the group)."""
 
 
+class DecoderError(FinkError):
+    """The process that decodes cannot be started, or fails without any message; no message is at fault."""
+
+
 class AlertFileError(FinkError):
     """A file given to a command is not an Avro container of alerts."""
 
 
 class UnreadableCutout(FinkError):  # noqa: N818 - named for the thing, as BadMessage is
     """The bytes of a cutout are no FITS image that can be shown, or are larger than is allowed."""
+
+
+class StoreUnavailable(FinkError):  # noqa: N818 - a state that is waited out
+    """The database cannot be used at the moment; what was to be stored is kept and tried again."""
+
+
+class GaveUp(FinkError):  # noqa: N818 - what the reader did, not what was wrong
+    """What the reader waited for did not come back in time; nothing that it had read was committed."""
+
+
+class ArchiveError(FinkError):
+    """The archive of raw messages cannot be written; nothing of the batch is in it, and it can be written again."""

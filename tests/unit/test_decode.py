@@ -5,8 +5,10 @@ import json
 from datetime import UTC, datetime
 
 import fastavro
+import polars as pl
 import pytest
 
+from tom_fink import decode as decode_module
 from tom_fink.decode import MESSAGE, Message, decode, decode_one, frame_of_records
 from tom_fink.errors import BadMessage
 
@@ -29,6 +31,10 @@ def avro(record: dict, schema: dict = SCHEMA) -> bytes:
     buffer = io.BytesIO()
     fastavro.schemaless_writer(buffer, schema, record)
     return buffer.getvalue()
+
+
+def raised(error: Exception) -> None:
+    raise error
 
 
 GOOD = avro({"objectId": "ZTF1", "points": [1.0, 2.0]})
@@ -83,6 +89,58 @@ def test_a_truncated_history_does_not_become_rows(simulated_messages):
     decoded = decode([whole, cut, whole])
     assert list(decoded.errors) == [1]
     assert [frame.height for frame in decoded.frames] == [2]
+
+
+def test_the_first_readers_word_is_not_needed(simulated_messages):
+    """Careful reading makes the same columns of good messages."""
+    fast, careful = decode(simulated_messages), decode(simulated_messages, careful=True)
+    assert careful.errors == {}
+    for left, right in zip(fast.frames, careful.frames, strict=True):
+        assert left.equals(right)
+
+
+def test_simulated_alerts_are_read_in_columns(simulated_messages, monkeypatch):
+    """The fast way is the one that is taken: fastavro reads one record of each schema, to compare."""
+    monkeypatch.setattr(decode_module, "decode_one", None)
+    monkeypatch.setattr(decode_module, "frame_of_records", None)
+    assert decode(simulated_messages).errors == {}
+
+
+def test_a_message_that_is_too_long_is_not_decoded(monkeypatch):
+    monkeypatch.setattr(decode_module, "MAX_MESSAGE_BYTES", 1_000)
+    key = json.dumps(SCHEMA).encode()
+    value = avro({"objectId": "x" * (1_000 - len(key) - 4), "points": None})
+    assert len(key) + len(value) == 1_000
+    at_the_limit, longer = message(value), message(value + b"\0")
+    assert decode([at_the_limit, longer]).frames[0][MESSAGE].to_list() == [0]
+    assert decode_one(at_the_limit)["points"] is None
+    for read in (lambda: decode_one(longer), lambda: raised(decode([at_the_limit, longer]).errors[1])):
+        with pytest.raises(BadMessage, match="The message has 1001 bytes; more than 1000 are not read"):
+            read()
+
+
+def test_two_records_in_one_value_are_no_alert():
+    decoded = decode([message(GOOD), message(GOOD + GOOD), message(GOOD)])
+    assert [frame[MESSAGE].to_list() for frame in decoded.frames] == [[0, 2]]
+    assert "behind the record" in str(decoded.errors[1])
+
+
+def test_what_polars_has_no_columns_for_is_found_among_the_others(monkeypatch):
+    """Only fastavro reads a union of this kind; one of its records has a number of no width that columns have."""
+    schema = SCHEMA | {"fields": [{"name": "x", "type": ["null", "string", "long"]}]}
+    key = json.dumps(schema).encode()
+    made = decode_module.frame_of_records
+
+    def frame_of_records(records):
+        if {"x": "bad"} in records:
+            raise pl.exceptions.ComputeError("no such column")
+        return made(records)
+
+    monkeypatch.setattr(decode_module, "read_columns", lambda key, values: None)
+    monkeypatch.setattr(decode_module, "frame_of_records", frame_of_records)
+    decoded = decode([message(avro({"x": text}, schema), key) for text in ("a", "bad", "b")])
+    assert [frame[MESSAGE].to_list() for frame in decoded.frames] == [[0], [2]]
+    assert "cannot be put into columns (ComputeError: no such column)" in str(decoded.errors[1])
 
 
 def test_an_unknown_field_is_no_fault():

@@ -1,0 +1,133 @@
+"""The process in which `tom_fink.decoder` decodes: it may hang, abort or be killed, and no message is lost.
+
+Requests come on standard input and are answered on standard output, both pickled, one by one, until the
+input ends: so the process ends with its parent, however that ended.
+"""
+
+import io
+import logging
+import os
+import pickle
+import resource
+import signal
+import sys
+import traceback
+from datetime import UTC, datetime
+from typing import Any, BinaryIO
+
+# A longer life without the parent is not wanted: a native decoder that hangs reads no end of input.
+ALARM_AFTER_S = 2.0
+MAX_LOGGED = 100  # records and characters of each: names in a schema are not ours
+MAX_LOG_TEXT = 2_000
+NOBODY = datetime.fromtimestamp(0, UTC)
+
+# What a message may unpack to, as columns or pickled; real ones make 0.8 to 1.5 of their bytes.
+UNPACKS_TO = 10
+UNPACKS_TO_AT_LEAST = 1_000_000
+
+
+class Unpacked(Exception):  # noqa: N818 - named for the thing
+    """The alert is many times as large as its message."""
+
+
+def main(memory_bytes: int) -> None:
+    """Answer requests until standard input ends, in at most so many bytes of private memory."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)  # the parent finishes its batch first, and needs this for it
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
+    requests = os.fdopen(os.dup(0), "rb")
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # whatever a library prints is no answer
+    logged = _Logged()
+    logging.getLogger().addHandler(logged)
+    logging.getLogger().setLevel(logging.INFO)
+    serve(requests, answers, logged)
+
+
+class _Logged(logging.Handler):
+    """Keeps what is logged for the parent, as (logger, level, text)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.records: list[tuple[str, int, str]] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if len(self.records) < MAX_LOGGED:
+            self.records.append((record.name, record.levelno, self.format(record)[:MAX_LOG_TEXT]))
+
+
+def serve(requests: BinaryIO, answers: BinaryIO, logged: _Logged) -> None:
+    """Answer each request (seconds, careful, pairs of key and value, indices wanted as records).
+
+    An answer is ("read", (indices, alerts, detections), {index: pickled record}, {index: why there is none},
+    what was logged), ("memory",), ("large",) or ("fault", traceback). The frames count the messages at
+    those indices, and are Arrow streams: Polars' own pickles of them take four times as long.
+    """
+    while True:
+        try:
+            seconds, careful, pairs, as_records = pickle.load(requests)  # noqa: S301 - of the parent's
+        except EOFError:
+            return
+        signal.setitimer(signal.ITIMER_REAL, seconds + ALARM_AFTER_S)
+        os.ftruncate(2, 0)
+        os.lseek(2, 0, os.SEEK_SET)
+        try:
+            answer = ("read", *_read(careful, pairs, as_records), logged.records)
+        except MemoryError:
+            answer = ("memory",)
+        except Unpacked:
+            answer = ("large",)
+        except BaseException:  # noqa: BLE001 - a Rust panic is no Exception; the parent raises what it was
+            answer = ("fault", traceback.format_exc())
+        pickle.dump(answer, answers, pickle.HIGHEST_PROTOCOL)
+        answers.flush()
+        logged.records = []
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def _read(careful: bool, pairs: list[tuple], as_records: set[int]) -> tuple[tuple, dict, dict]:
+    """Decode and normalise. Raises MemoryError also where it hid behind a message's error."""
+    from tom_fink.decode import Message, decode, decode_one
+    from tom_fink.errors import BadMessage
+    from tom_fink.surveys import normalise
+
+    messages = [Message("", None, None, key, value, NOBODY) for key, value in pairs]
+    records, errors = {}, {}
+    for index in sorted(as_records):
+        try:
+            record = pickle.dumps(decode_one(messages[index]), pickle.HIGHEST_PROTOCOL)
+        except BadMessage as error:
+            errors[index] = error
+        else:
+            _check_size(len(record), [messages[index]])
+            records[index] = record
+    others = [index for index in range(len(messages)) if index not in as_records]
+    decoded = decode([messages[index] for index in others], careful)
+    tidy, refused = normalise(decoded.frames)
+    _check_size(tidy.alerts.estimated_size() + tidy.detections.estimated_size(), messages)
+    for place, error in (refused | decoded.errors).items():
+        errors[others[place]] = error
+    if any(isinstance(error.__cause__, MemoryError) for error in errors.values()):
+        raise MemoryError
+    return (
+        (others, _stream(tidy.alerts), _stream(tidy.detections)),
+        records,
+        {index: str(error) for index, error in errors.items()},
+    )
+
+
+def _stream(frame: Any) -> bytes:
+    stream = io.BytesIO()
+    frame.write_ipc_stream(stream)
+    return stream.getvalue()
+
+
+def _check_size(size: int, messages: list) -> None:
+    lengths = sum(len(message.value or b"") for message in messages)
+    if size > UNPACKS_TO * lengths + UNPACKS_TO_AT_LEAST:
+        raise Unpacked
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))
