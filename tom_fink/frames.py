@@ -3,8 +3,7 @@
 *alerts*: one row an alert. *detections*: one row a photometric point. Columns carry their unit in
 their name, times are UTC to the millisecond, ids are text, and what is missing is null.
 
-Expressions work on columns whatever they came from: Avro from Kafka, or JSON rows from the REST API
-where a number may arrive as text. `pick` therefore always casts.
+Expressions work on columns whatever they came from: Avro from Kafka, or JSON rows from the REST API.
 """
 
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from tom_fink.decode import MESSAGE
+from tom_fink.fields import CLASS_LENGTH, MAX_MAG_ERR, MAX_POINTS
 
 UTC_MS = pl.Datetime("ms", "UTC")
 
@@ -56,10 +56,6 @@ DETECTIONS = {
     "source_id": pl.String,
 }
 
-# Words that mean "missing" somewhere in Fink's alerts.
-MISSING_WORDS = ["", "null", "nan", "NaN", "None", "Unknown"]
-MISSING_NUMBER = -999.0
-
 # AB magnitudes: m = 31.4 - 2.5 log10(flux / nJy), since 3631 Jy is m = 0 (Oke & Gunn 1983;
 # 2.5 log10(3631e9) = 31.400). An error in flux is one in magnitude by 2.5 / ln 10 = 1.0857.
 AB_ZERO_POINT_NJY = 31.4
@@ -88,43 +84,6 @@ class Tidy:
     detections: pl.DataFrame
 
 
-def pick(schema: pl.Schema | dict, path: str, dtype: pl.DataType) -> pl.Expr:
-    """The field at `path` ("candidate.jd") as `dtype`; null where the schema lacks it or the cast fails."""
-    name, *inner = path.split(".")
-    found = schema.get(name)
-    expression = pl.col(name)
-    for step in inner:
-        fields = {f.name: f.dtype for f in found.fields} if isinstance(found, pl.Struct) else {}
-        found = fields.get(step)
-        expression = expression.struct.field(step)
-    if found is None or found == pl.Null or (found.is_nested() and found != dtype):
-        return pl.lit(None, dtype)
-    if dtype == pl.Boolean and found == pl.String:
-        return expression.str.to_lowercase().replace_strict({"true": True, "false": False}, default=None)
-    return expression.cast(dtype, strict=False)
-
-
-def number(schema: pl.Schema | dict, path: str) -> pl.Expr:
-    """A Float64 field without NaN, infinities and the -999 that means "missing"."""
-    value = pick(schema, path, pl.Float64)
-    return pl.when(value.is_finite() & (value != MISSING_NUMBER)).then(value)
-
-
-def text(schema: pl.Schema | dict, path: str) -> pl.Expr:
-    """A text field, trimmed; null for the words that mean "missing".
-
-    NUL characters are taken out: PostgreSQL stores none.
-    """
-    value = pick(schema, path, pl.String).str.replace_all("\0", "", literal=True).str.strip_chars()
-    return pl.when(~value.is_in(MISSING_WORDS)).then(value)
-
-
-def identifier(schema: pl.Schema | dict, path: str) -> pl.Expr:
-    """A 64-bit id as text; null for 0 and -1, which stand for "not applicable"."""
-    value = pick(schema, path, pl.Int64)
-    return pl.when(value > 0).then(value.cast(pl.String))
-
-
 def utc_from_jd(jd: pl.Expr) -> pl.Expr:
     """UTC from a Julian Date in UTC (ZTF), to the millisecond; null outside 1950 to 2100.
 
@@ -141,6 +100,8 @@ def utc_from_mjd_tai(mjd: pl.Expr) -> pl.Expr:
     in the millisecond.
     """
     per_day = 10**API_DECIMALS
+    # Far from any date the milliseconds would pass 64 bits, and could come out as a date again.
+    mjd = pl.when(mjd.is_between(0, 1e6)).then(mjd)
     days = mjd.floor()  # taken off first: what is left is exact, and small enough to count in such units
     units = ((mjd - days) * per_day).round().cast(pl.Int64, strict=False)
     ms_of_day = (units * MS_PER_DAY + per_day // 2) // per_day
@@ -150,9 +111,13 @@ def utc_from_mjd_tai(mjd: pl.Expr) -> pl.Expr:
 
 
 def utc_from_text(value: pl.Expr) -> pl.Expr:
-    """UTC from text such as '2026-03-22 13:28:18.277568', which Fink writes without a zone."""
-    parsed = value.str.to_datetime("%Y-%m-%d %H:%M:%S%.f", time_unit="us", strict=False)
-    return parsed.dt.replace_time_zone("UTC").cast(UTC_MS)
+    """UTC from text such as '2026-03-22 13:28:18.277568', which Fink writes without a zone.
+
+    Null for what is no such text, and outside 1950 to 2100: Python has no year 0 and no year 10,000.
+    """
+    parsed = value.str.to_datetime("%Y-%m-%d %H:%M:%S%.f", time_unit="ms", strict=False)
+    ms = parsed.to_physical()
+    return pl.when(ms.is_between(EARLIEST_MS, LATEST_MS)).then(parsed.dt.replace_time_zone("UTC"))
 
 
 def _utc(ms: pl.Expr) -> pl.Expr:
@@ -172,13 +137,10 @@ def mag_of_flux(flux_njy: pl.Expr) -> pl.Expr:
 
 
 def mag_error_of_flux(flux_njy: pl.Expr, flux_err_njy: pl.Expr) -> pl.Expr:
-    """Error of that magnitude: 1.0857 times the relative error of the flux."""
-    flux, error = flux_njy.round(API_DECIMALS), flux_err_njy.round(API_DECIMALS)
-    return (
-        pl.when((flux != 0) & (error > 0))
-        .then(MAG_PER_RELATIVE_ERROR * error / flux.abs())
-        .round(MAG_DECIMALS)
-    )
+    """Error of that magnitude: 1.0857 times the relative error of the flux; null beyond MAX_MAG_ERR."""
+    relative = flux_err_njy.round(API_DECIMALS) / flux_njy.round(API_DECIMALS).abs()
+    mag_err = MAG_PER_RELATIVE_ERROR * relative
+    return pl.when((mag_err > 0) & (mag_err <= MAX_MAG_ERR)).then(mag_err).round(MAG_DECIMALS)
 
 
 def flux_of_mag(mag_ab: pl.Expr) -> pl.Expr:
@@ -202,6 +164,19 @@ def position_problems(ra_deg: pl.Expr, dec_deg: pl.Expr, observed_at: pl.Expr) -
     ]
 
 
+def history_problem(schema: pl.Schema, *names: str) -> tuple[pl.Expr, str]:
+    """The check that the lists of points `names` have no more than MAX_POINTS together."""
+    lengths = [pl.col(name).list.len() for name in names if isinstance(schema.get(name), pl.List)]
+    count = pl.sum_horizontal(*lengths) if lengths else pl.lit(0)
+    return count > MAX_POINTS, f"a history of more than {MAX_POINTS} points"
+
+
+def with_an_alert(frame: pl.DataFrame, alerts: pl.DataFrame) -> pl.DataFrame:
+    """The rows of a decoded frame whose row in `alerts`, in the same order, has no problem."""
+    problem = alerts["problem"]
+    return frame if problem.null_count() == frame.height else frame.filter(problem.is_null())
+
+
 def conform(frame: pl.DataFrame, columns: dict[str, pl.DataType]) -> pl.DataFrame:
     """`frame` with exactly `columns`, in their order and types; a column that it lacks is null."""
     missing = [
@@ -211,5 +186,5 @@ def conform(frame: pl.DataFrame, columns: dict[str, pl.DataType]) -> pl.DataFram
 
 
 def coalesce_class(*labels: pl.Expr) -> pl.Expr:
-    """The first label that is not null, cut to the 100 characters of its field; 'Unknown' if none is."""
-    return pl.coalesce(*labels, pl.lit("Unknown")).str.slice(0, 100)
+    """The first label that is not null, cut to the length of its field; 'Unknown' if none is."""
+    return pl.coalesce(*labels, pl.lit("Unknown")).str.slice(0, CLASS_LENGTH)

@@ -67,7 +67,10 @@ def fits_image(data: bytes) -> np.ndarray:
     stored = np.frombuffer(data, dtype=dtype, count=width * height, offset=header_bytes)
     pixels = stored.astype(np.float64).reshape(height, width)
     if "BLANK" in cards and not dtype.startswith(">f"):
-        pixels[stored.reshape(height, width) == _integer(cards, "BLANK")] = np.nan
+        blank = _integer(cards, "BLANK")
+        # NumPy 2.1.3 crashes where it compares an array of the other byte order with a number beyond its type.
+        if np.iinfo(dtype).min <= blank <= np.iinfo(dtype).max:
+            pixels[stored.reshape(height, width) == blank] = np.nan
     with np.errstate(over="ignore", invalid="ignore"):
         pixels = pixels * _real(cards, "BSCALE", 1.0) + _real(cards, "BZERO", 0.0)
     pixels[~np.isfinite(pixels)] = np.nan

@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from tom_fink import frames
+from tom_fink import fields, frames
 
 
 def value(expression: pl.Expr):
@@ -106,29 +106,37 @@ def test_a_time_in_the_stream_and_its_print_in_the_api_become_one_value():
     assert times["stream"].equals(times["api"])
 
 
-@pytest.mark.parametrize("word", ["", " ", "null", "nan", "None", "Unknown", "\0"])
+@pytest.mark.parametrize("word", ["", " ", "null", "nan", "None", "Unknown"])
 def test_words_that_mean_missing(word):
     frame = pl.DataFrame({"a": [word]})
-    assert frame.select(frames.text(frame.schema, "a")).item() is None
+    assert frame.select(fields.text(frame.schema, "a")).item() is None
+    assert frame.select(fields.label(frame.schema, "a")).item() is None
+
+
+def test_a_label_is_cleaned_and_a_text_is_not():
+    """A text may be an id: it must not become another one."""
+    frame = pl.DataFrame({"a": ["  ZTF\x0018\u202e  ", "\0", "x" * 101]})
+    assert frame.select(fields.label(frame.schema, "a")).to_series().to_list() == ["ZTF18", None, "x" * 100]
+    assert frame.select(fields.text(frame.schema, "a")).to_series()[0] == "ZTF\x0018\u202e"
 
 
 @pytest.mark.parametrize("number", [-999.0, math.nan, math.inf, None])
 def test_numbers_that_mean_missing(number):
     frame = pl.DataFrame({"a": [number]}, schema={"a": pl.Float64})
-    assert frame.select(frames.number(frame.schema, "a")).item() is None
+    assert frame.select(fields.number(frame.schema, "a")).item() is None
 
 
 def test_pick_reads_structs_and_what_is_not_there_as_null():
     frame = pl.DataFrame({"a": [{"b": {"c": "1.5"}}]})
-    assert frame.select(frames.pick(frame.schema, "a.b.c", pl.Float64)).item() == 1.5
+    assert frame.select(fields.pick(frame.schema, "a.b.c", pl.Float64)).item() == 1.5
     for path in ("a.b.x", "a.x.c", "x", "a", "a.b.c.d"):
-        assert frame.select(frames.pick(frame.schema, path, pl.Float64)).item() is None
+        assert frame.select(fields.pick(frame.schema, path, pl.Float64)).item() is None
 
 
 def test_identifiers_stay_whole():
     """Beyond 2^53 a float would round them."""
     frame = pl.DataFrame({"id": [3367463101415010117, 0, -1, None]})
-    assert frame.select(frames.identifier(frame.schema, "id")).to_series().to_list() == [
+    assert frame.select(fields.identifier(frame.schema, "id")).to_series().to_list() == [
         "3367463101415010117",
         None,
         None,

@@ -122,6 +122,39 @@ def test_file_of_the_largest_size_is_unpacked():
     assert len(stamps.fits_bytes(gzip.compress(b"\0" * stamps.MAX_FITS_BYTES))) == stamps.MAX_FITS_BYTES
 
 
+def hand_made(*cards: tuple[str, object], pixels: bytes = b"") -> bytes:
+    """A FITS file whose header says what no writer would."""
+    written = [f"{name:8}= {value!s:>20}".ljust(80) for name, value in (("SIMPLE", "T"), *cards)]
+    header = "".join([*written, "END".ljust(80)]).encode()
+    return header.ljust(-(-len(header) // 2880) * 2880) + pixels
+
+
+SIDES_OF_4 = (("NAXIS", 2), ("NAXIS1", 4), ("NAXIS2", 4))
+
+
+@pytest.mark.parametrize("bitpix", [8, 16, 32, 64])
+@pytest.mark.parametrize(
+    "blank", [9999999999999999999, -9999999999999999999, 2**63, -(2**63), 2**31, 300, -1]
+)
+def test_a_blank_that_no_pixel_can_have_is_none(bitpix, blank):
+    """NumPy 2.1.3 crashes on the comparison, and the whole process with it."""
+    pixels = np.arange(1, 17, dtype=f">i{bitpix // 8}").tobytes()
+    stored = hand_made(("BITPIX", bitpix), *SIDES_OF_4, ("BLANK", blank), pixels=pixels)
+    for _ in range(50):
+        assert np.isfinite(stamps.fits_image(stored)).all()
+
+
+def test_the_largest_picture_is_drawn():
+    pixels = np.random.default_rng(3).normal(size=(512, 512)).astype(">f8").tobytes()
+    stored = hand_made(("BITPIX", -64), ("NAXIS", 2), ("NAXIS1", 512), ("NAXIS2", 512), pixels=pixels)
+    assert picture(stored).shape == (2048, 2048)
+
+
+def test_what_follows_the_first_gzip_member_is_not_unpacked():
+    stored = gzip.compress(GOOD) + gzip.compress(b"\0" * 100_000_000)
+    assert stamps.fits_bytes(stored) == GOOD
+
+
 GOOD = fits_file(np.zeros((4, 4), dtype=">f4"))
 
 
@@ -142,6 +175,14 @@ GOOD = fits_file(np.zeros((4, 4), dtype=">f4"))
         (fits_file(np.zeros((2, 2, 2), dtype=">f4")), "two-dimensional"),
         (fits_file(None), "two-dimensional"),
         (fits_file(np.full((4, 4), np.nan)), "No pixel"),
+        (gzip.compress(gzip.compress(b"\0" * 10_000_000)), "no header"),
+        (hand_made(("BITPIX", 16), ("NAXIS", 999)), "two-dimensional"),
+        (hand_made(("BITPIX", 16), ("NAXIS", "9" * 19)), "two-dimensional"),
+        (hand_made(*(("A", 1),) * 5000), "no header"),
+        (hand_made(("BITPIX", 8), ("NAXIS", 2), ("NAXIS1", 513), ("NAXIS2", 1), pixels=b"x" * 513), "sides"),
+        (hand_made(("BITPIX", 8), *SIDES_OF_4, ("BSCALE", "1E999"), pixels=b"x" * 16), "No pixel"),
+        (hand_made(("BITPIX", 8), *SIDES_OF_4, ("BZERO", "__import__"), pixels=b"x" * 16), "BZERO"),
+        (hand_made(("BITPIX", 8), *SIDES_OF_4, ("BLANK", "9" * 20), pixels=b"x" * 16), "BLANK"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

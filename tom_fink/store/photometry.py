@@ -16,6 +16,9 @@ INSTRUMENTS = {"ztf": ("Palomar 48-inch", "ZTF"), "lsst": ("Simonyi Survey Teles
 # advises (Masci et al. 2023, arXiv:2305.16279); its flux is kept either way.
 DETECTED_SIGMA = 3.0
 
+PART = 2000  # points in hand at once
+SOURCE_LOCATION_LENGTH = PhotometryReducedDatum._meta.get_field("source_location").max_length
+
 # What TOM Toolkit's unique constraints look at, beside the instrument
 IDENTITY = ["target_id", "band", "observed_at", "brightness", "limit", "version"]
 
@@ -56,9 +59,10 @@ def store_photometry(
         .join(origin, on=MESSAGE, how="inner", maintain_order="left")
         .unique([*IDENTITY, "survey"], keep="first", maintain_order=True)
     )
-    PhotometryReducedDatum.objects.bulk_create(
-        [_datum(row) for row in rows.iter_rows(named=True)], ignore_conflicts=True, batch_size=2000
-    )
+    for part in rows.iter_slices(PART):  # rows of the database are many times as large as those of the frame
+        PhotometryReducedDatum.objects.bulk_create(
+            [_datum(row) for row in part.iter_rows(named=True)], ignore_conflicts=True
+        )
     return rows.height
 
 
@@ -78,7 +82,7 @@ def _datum(row: dict[str, Any]) -> PhotometryReducedDatum:
         telescope=telescope,
         instrument=instrument,
         source_name=SOURCE,
-        source_location=row["url"][:200],
+        source_location=row["url"] if len(row["url"]) <= SOURCE_LOCATION_LENGTH else "",
         reduction_version=row["version"],
         value=value,
     )

@@ -65,7 +65,7 @@ def announce(created: list[Target]) -> None:
 def _names(row: dict[str, Any]) -> list[str]:
     if row["body"] is None:
         return [row["object_id"]]
-    return [name[:100] for name in (row["body"], *(row["body_aliases"] or ()))]
+    return [row["body"], *(row["body_aliases"] or ())]
 
 
 def _targets_named(names: set[str]) -> dict[str, BaseTarget]:
@@ -102,11 +102,14 @@ def _insert(targets: list[Target]) -> list[Target]:
 
 
 def _store_aliases(rows: list[dict[str, Any]]) -> None:
-    """Keep a body's other names; a name that is a target's already is not an alias too."""
+    """Keep a body's other names; a name that is a target's already is not an alias too.
+
+    A target that somebody made as a sidereal one gets none, though it has the body's name.
+    """
     wanted = {
         name: row["target"].pk
         for row in rows
-        if row["body"] is not None
+        if row["body"] is not None and row["target"].type == Target.NON_SIDEREAL
         for name in _names(row)
         if name != row["target"].name
     }

@@ -1,11 +1,15 @@
 """Topics, each with the target list that TOM Toolkit shows for it."""
 
+import hashlib
+
 import polars as pl
 from django.contrib.auth.models import Group
 from guardian.shortcuts import assign_perm
 from tom_targets.models import TargetList
 
 from tom_fink.models import Alert, Topic, TopicAlert
+
+LIST_NAME_LENGTH = TargetList._meta.get_field("name").max_length
 
 
 def topics_named(names: list[tuple[str, str]]) -> dict[str, Topic]:
@@ -27,9 +31,20 @@ def topics_named(names: list[tuple[str, str]]) -> dict[str, Topic]:
         topics = {topic.name: topic for topic in locked.filter(name__in=surveys)}
         for topic in topics.values():
             if topic.target_list is None:
-                topic.target_list = _list_named(topic.name)
+                topic.target_list = _list_named(list_name(topic.name))
                 topic.save(update_fields=["target_list"])
     return topics
+
+
+def list_name(topic: str) -> str:
+    """The name of a topic's list: the topic's, or what tells it from others where that is too long.
+
+    Kafka's topics have up to 249 characters, TOM Toolkit's lists 200.
+    """
+    if len(topic) <= LIST_NAME_LENGTH:
+        return topic
+    mark = "~" + hashlib.sha256(topic.encode()).hexdigest()[:12]
+    return topic[: LIST_NAME_LENGTH - len(mark)] + mark
 
 
 def _list_named(name: str) -> TargetList:

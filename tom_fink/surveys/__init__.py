@@ -34,7 +34,5 @@ def normalise(frames: list[pl.DataFrame]) -> tuple[Tidy, dict[int, BadMessage]]:
             errors[index] = BadMessage(f"A {survey.NAME} message without an alert: {problem}.")
         good = tidy.alerts.filter(pl.col("problem").is_null())
         alerts.append(good)
-        detections.append(
-            tidy.detections.join(good.select(MESSAGE), on=MESSAGE, how="semi", maintain_order="left")
-        )
+        detections.append(tidy.detections)
     return Tidy(pl.concat(alerts), pl.concat(detections)), errors

@@ -6,7 +6,8 @@ from typing import Any
 
 import polars as pl
 
-from tom_fink.frames import number, pick, text
+from tom_fink.decode import MESSAGE
+from tom_fink.fields import VALUE_LENGTH, label, number, pick
 
 
 @dataclass(frozen=True)
@@ -25,18 +26,24 @@ class Value:
     def expression(self, schema: pl.Schema) -> pl.Expr:
         """The value as an expression; null where missing."""
         if self.dtype == pl.String:
-            return text(schema, self.path)
+            return label(schema, self.path, VALUE_LENGTH)
         value = number(schema, self.path) if self.dtype == pl.Float64 else pick(schema, self.path, self.dtype)
         return pl.when(~value.is_in(self.missing)).then(value) if self.missing else value
 
 
 def json_of(frame: pl.DataFrame, values: tuple[Value, ...]) -> pl.Series:
-    """A text column with the JSON object of `values`, row by row."""
-    rows = frame.with_columns(value.expression(frame.schema).alias(value.name) for value in values)
+    """A text column with the JSON object of `values`, row by row.
+
+    Its length is bounded: the names are those of `values`, texts are cut, and nothing is nested.
+    """
+    schema = frame.schema
+    # With the message's index, or a frame of nothing but nulls would have one row, whatever its height.
+    columns = [value.expression(schema).alias(value.name) for value in values]
+    rows = frame.select(MESSAGE, *columns).drop(MESSAGE)
     return pl.Series(
         [
             json.dumps({name: value for name, value in row.items() if value is not None}, allow_nan=False)
-            for row in rows.select(value.name for value in values).iter_rows(named=True)
+            for row in rows.iter_rows(named=True)
         ],
         dtype=pl.String,
     )
@@ -47,10 +54,11 @@ def maps_as_structs(frame: pl.DataFrame, maps: dict[str, tuple[str, ...]]) -> pl
 
     jetliner reads a map as a list of (key, value); in a decoded dictionary it is a struct already.
     """
+    schema = frame.schema
     return frame.with_columns(
         pl.struct(_entry(name, key).alias(key) for key in keys).alias(name)
         for name, keys in maps.items()
-        if _is_map(frame.schema.get(name))
+        if _is_map(schema.get(name))
     )
 
 
@@ -59,6 +67,7 @@ def _is_map(found: Any) -> bool:
         isinstance(found, pl.List)
         and isinstance(found.inner, pl.Struct)
         and {field.name for field in found.inner.fields} == {"key", "value"}
+        and found.inner.to_schema()["key"] == pl.String
     )
 
 

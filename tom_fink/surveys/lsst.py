@@ -6,32 +6,38 @@ from typing import Any
 import polars as pl
 
 from tom_fink.decode import MESSAGE
+from tom_fink.fields import MAX_FLUX_NJY, cutout, error, flux, identifier, label, number, pick, records, text
 from tom_fink.frames import (
     ALERTS,
     DETECTIONS,
+    EARLIEST_MS,
     FLUX_DECIMALS,
+    LATEST_MS,
+    MJD_UNIX_EPOCH,
+    MS_PER_DAY,
     Tidy,
     coalesce_class,
     conform,
     first_problem,
-    identifier,
+    history_problem,
     mag_error_of_flux,
     mag_of_flux,
-    number,
-    pick,
     position_problems,
     rounded,
-    text,
     utc_from_mjd_tai,
     utc_from_text,
+    with_an_alert,
 )
-from tom_fink.surveys._bodies import aliases, body_name
-from tom_fink.surveys._names import OBJECT_ID_PROBLEM, is_safe_name, page
+from tom_fink.surveys._bodies import BODY_PROBLEM, aliases, body_name, is_no_body_name
+from tom_fink.surveys._names import RUBIN_ID, is_safe_name, page
 from tom_fink.surveys._values import Value, json_of
 
 NAME = "Rubin"
 PORTAL = "https://lsst.fink-portal.org/"
 BANDS = ["u", "g", "r", "i", "z", "y"]
+
+POINT_FIELDS = ("midpointMjdTai", "band", "psfFlux", "psfFluxErr", "diaSourceId", "diaForcedSourceId")
+HISTORIES = {"prvDiaSources": "detection", "prvDiaForcedSources": "forced"}
 
 # clf.cats_class of the CATS classifier; -1 is "none"
 CATS_CLASSES = {11: "SN-like", 12: "Fast transient", 13: "Long transient", 21: "Periodic", 22: "AGN-like"}
@@ -73,6 +79,9 @@ ELEMENTS = {
     "abs_mag": "h",
     "slope": "g",
 }
+# Beyond these an orbit is broken data. Its epoch decides which orbit is the newest.
+EPOCHS = tuple(ms / MS_PER_DAY + MJD_UNIX_EPOCH for ms in (EARLIEST_MS, LATEST_MS))
+ELEMENT_RANGE = (-1e6, 1e6)
 NEEDED_ELEMENTS = ("epoch_of_elements", "inclination", "lng_asc_node", "arg_of_perihelion", "eccentricity")
 
 
@@ -83,28 +92,28 @@ def recognises(schema: pl.Schema) -> bool:
 
 def tidy(frame: pl.DataFrame) -> Tidy:
     """Alerts and detections of decoded Rubin alerts (one row an alert, with `message`)."""
-    return Tidy(_alerts(frame), _detections(frame))
+    alerts = _alerts(frame)
+    return Tidy(alerts, _detections(with_an_alert(frame, alerts)))
 
 
 def points(rows: pl.DataFrame, kind: str) -> pl.DataFrame:
     """Photometric points from rows with Rubin's own column names, one row a point.
 
-    Columns read: midpointMjdTai, band, psfFlux, psfFluxErr, diaSourceId or diaForcedSourceId;
-    `message` is kept. `kind` is detection or forced. Rows without time, band or flux are left out.
+    Columns read: POINT_FIELDS, of the ids the one that there is; `message` is kept. `kind` is detection or forced. Rows without time, band or flux are left out.
     """
     schema = rows.schema
-    flux, error = number(schema, "psfFlux"), number(schema, "psfFluxErr")
+    psf_flux, psf_flux_err = flux(schema, "psfFlux"), error(schema, "psfFluxErr", MAX_FLUX_NJY)
     return conform(
         rows.select(
             pl.col(MESSAGE),
             utc_from_mjd_tai(pick(schema, "midpointMjdTai", pl.Float64)).alias("observed_at"),
             _band(schema, "band").alias("band"),
             pl.lit(kind).alias("kind"),
-            mag_of_flux(flux).alias("mag_ab"),
-            mag_error_of_flux(flux, error).alias("mag_err"),
-            mag_of_flux(5 * error).alias("limit_mag_ab"),
-            rounded(flux, FLUX_DECIMALS).alias("flux_njy"),
-            rounded(error, FLUX_DECIMALS).alias("flux_err_njy"),
+            mag_of_flux(psf_flux).alias("mag_ab"),
+            mag_error_of_flux(psf_flux, psf_flux_err).alias("mag_err"),
+            mag_of_flux(5 * psf_flux_err).alias("limit_mag_ab"),
+            rounded(psf_flux, FLUX_DECIMALS).alias("flux_njy"),
+            rounded(psf_flux_err, FLUX_DECIMALS).alias("flux_err_njy"),
             pl.coalesce(identifier(schema, "diaSourceId"), identifier(schema, "diaForcedSourceId")).alias(
                 "source_id"
             ),
@@ -119,7 +128,8 @@ def points(rows: pl.DataFrame, kind: str) -> pl.DataFrame:
 
 def _alerts(frame: pl.DataFrame) -> pl.DataFrame:
     schema = frame.schema
-    flux, error = number(schema, "diaSource.psfFlux"), number(schema, "diaSource.psfFluxErr")
+    psf_flux = flux(schema, "diaSource.psfFlux")
+    psf_flux_err = error(schema, "diaSource.psfFluxErr", MAX_FLUX_NJY)
     alert_id = pl.coalesce(identifier(schema, "diaSourceId"), identifier(schema, "diaSource.diaSourceId"))
     # Ids are 0, and the records diaObject, ssSource and mpc_orbits full of nulls, where they do not apply.
     static_id = pl.coalesce(
@@ -135,6 +145,7 @@ def _alerts(frame: pl.DataFrame) -> pl.DataFrame:
     )
     packed = text(schema, "mpc_orbits.packed_primary_provisional_designation")
     packed = pl.when(is_safe_name(packed)).then(packed)
+    is_not_rubin_s = ~static_id.str.contains(f"^{RUBIN_ID}$") & static_id.is_not_null()
     object_id = pl.coalesce(static_id, body)
     observed_at = utc_from_mjd_tai(pick(schema, "diaSource.midpointMjdTai", pl.Float64))
     ra_deg, dec_deg = number(schema, "diaSource.ra"), number(schema, "diaSource.dec")
@@ -149,24 +160,27 @@ def _alerts(frame: pl.DataFrame) -> pl.DataFrame:
         ra_deg.alias("ra_deg"),
         dec_deg.alias("dec_deg"),
         _band(schema, "diaSource.band").alias("band"),
-        mag_of_flux(flux.abs()).alias("mag_ab"),
-        mag_error_of_flux(flux, error).alias("mag_err"),
-        rounded(flux, FLUX_DECIMALS).alias("flux_njy"),
-        rounded(error, FLUX_DECIMALS).alias("flux_err_njy"),
-        (flux > 0).alias("is_positive"),
+        mag_of_flux(psf_flux.abs()).alias("mag_ab"),
+        mag_error_of_flux(psf_flux, psf_flux_err).alias("mag_err"),
+        rounded(psf_flux, FLUX_DECIMALS).alias("flux_njy"),
+        rounded(psf_flux_err, FLUX_DECIMALS).alias("flux_err_njy"),
+        (psf_flux > 0).alias("is_positive"),
         fink_class(schema).alias("fink_class"),
         json_of(frame, VALUES).alias("fink_values"),
         # The portal knows a body by its packed designation.
         page(PORTAL, pl.coalesce(static_id, packed, body)).alias("url"),
         utc_from_text(pick(schema, "brokerEndProcessTimestamp", pl.String)).alias("broker_end_at"),
         *(
-            pick(schema, f"cutout{kind}", pl.Binary).alias(f"cutout_{kind.lower()}")
+            cutout(schema, f"cutout{kind}").alias(f"cutout_{kind.lower()}")
             for kind in ("Science", "Template", "Difference")
         ),
         first_problem(
             (alert_id.is_null(), "no diaSourceId"),
-            (~is_safe_name(object_id), OBJECT_ID_PROBLEM.format("diaObjectId or the body's designation")),
+            (object_id.is_null(), "neither a diaObjectId nor a body's designation"),
+            (is_not_rubin_s, "diaObjectId is none of Rubin's (10 to 19 digits)"),
+            (is_no_body_name(body), BODY_PROBLEM),
             *position_problems(ra_deg, dec_deg, observed_at),
+            history_problem(schema, *HISTORIES),
         ).alias("problem"),
     )
     return conform(_with_bodies(frame, alerts), ALERTS)
@@ -177,9 +191,9 @@ def fink_class(schema: pl.Schema) -> pl.Expr:
 
     Fink gives Rubin alerts no single class.
     """
-    simbad = pl.coalesce(text(schema, "xm.simbad_otype"), text(schema, "pred.main_label_crossmatch"))
+    simbad = pl.coalesce(label(schema, "xm.simbad_otype"), label(schema, "pred.main_label_crossmatch"))
     return coalesce_class(
-        pl.lit("(TNS) ") + text(schema, "xm.tns_type"),
+        pl.lit("(TNS) ") + label(schema, "xm.tns_type"),
         pl.when(pick(schema, "pred.is_sso", pl.Boolean)).then(pl.lit("Solar System MPC")),
         pl.when(~simbad.str.starts_with("Fail")).then(simbad),
         pick(schema, "clf.cats_class", pl.Int64).replace_strict(
@@ -202,15 +216,14 @@ def _with_bodies(frame: pl.DataFrame, alerts: pl.DataFrame) -> pl.DataFrame:
     """`alerts` with the other names and the orbit of the known bodies among them."""
     schema = frame.schema
     fields = ("packed_primary_provisional_designation", "mpc_orb_jsonb")
-    finite = {
-        name: pl.when(pick(schema, f"mpc_orbits.{name}", pl.Float64).is_finite()).then(
-            pick(schema, f"mpc_orbits.{name}", pl.Float64)
-        )
-        for name in ELEMENTS.values()
+    elements = {name: pick(schema, f"mpc_orbits.{name}", pl.Float64) for name in ELEMENTS.values()}
+    possible = {
+        name: pl.when(value.is_between(*(EPOCHS if name == "epoch_mjd" else ELEMENT_RANGE))).then(value)
+        for name, value in elements.items()
     }
     texts = {name: text(schema, f"mpc_orbits.{name}") for name in fields}
     # With the message's index, or a frame of nothing but nulls would have one row, whatever its height.
-    records = frame.select(MESSAGE, **finite, **texts)
+    records = frame.select(MESSAGE, **possible, **texts)
     other_names, orbits = [], []
     for body, record in zip(alerts["body"], records.iter_rows(named=True), strict=True):
         orbit = orbit_of(record) if body is not None else None
@@ -224,15 +237,11 @@ def _with_bodies(frame: pl.DataFrame, alerts: pl.DataFrame) -> pl.DataFrame:
 
 def _detections(frame: pl.DataFrame) -> pl.DataFrame:
     found = []
-    for name, kind in (("prvDiaSources", "detection"), ("prvDiaForcedSources", "forced")):
-        history = frame.schema.get(name)
-        if isinstance(history, pl.List) and isinstance(history.inner, pl.Struct):
-            # A moving body's histories are null.
-            rows = frame.select(MESSAGE, name).filter(pl.col(name).list.len() > 0).explode(name).unnest(name)
+    for name, kind in {**HISTORIES, "diaSource": "detection"}.items():
+        rows = records(frame, name, POINT_FIELDS) if name in frame.columns else None
+        if rows is not None:
             found.append(points(rows, kind))
-    if isinstance(frame.schema.get("diaSource"), pl.Struct):
-        found.append(points(frame.select(MESSAGE, "diaSource").unnest("diaSource"), "detection"))
-    return pl.concat(found) if found else pl.DataFrame(schema=DETECTIONS)
+    return pl.concat([pl.DataFrame(schema=DETECTIONS), *found])
 
 
 def _band(schema: pl.Schema, path: str) -> pl.Expr:

@@ -6,6 +6,7 @@ The records are flat and bring one position and time but neither brightness, his
 import polars as pl
 
 from tom_fink.decode import MESSAGE
+from tom_fink.fields import label, number, pick, text
 from tom_fink.frames import (
     ALERTS,
     DETECTIONS,
@@ -13,13 +14,10 @@ from tom_fink.frames import (
     coalesce_class,
     conform,
     first_problem,
-    number,
-    pick,
     position_problems,
-    text,
     utc_from_jd,
 )
-from tom_fink.surveys._names import OBJECT_ID_PROBLEM, is_safe_name, page
+from tom_fink.surveys._names import ZTF_ID_PROBLEM, is_safe_name, is_ztf_id, page
 from tom_fink.surveys._values import Value, json_of
 from tom_fink.surveys.ztf import BANDS, PORTAL
 
@@ -64,11 +62,11 @@ def tidy(frame: pl.DataFrame) -> Tidy:
         pick(schema, "fid", pl.Int64)
         .replace_strict(BANDS, default=None, return_dtype=pl.String)
         .alias("band"),
-        coalesce_class(text(schema, "fink_class")).alias("fink_class"),
+        coalesce_class(label(schema, "fink_class")).alias("fink_class"),
         json_of(frame, VALUES).alias("fink_values"),
         page(PORTAL, object_id).alias("url"),
         first_problem(
-            (~is_safe_name(object_id), OBJECT_ID_PROBLEM.format("objectId")),
+            (~is_ztf_id(object_id), ZTF_ID_PROBLEM),
             (~is_safe_name(trigger) | (trigger.str.len_chars() > 50), "triggerId is missing or not a name"),
             *position_problems(ra_deg, dec_deg, observed_at),
         ).alias("problem"),

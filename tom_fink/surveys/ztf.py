@@ -3,6 +3,18 @@
 import polars as pl
 
 from tom_fink.decode import MESSAGE
+from tom_fink.fields import (
+    MAX_MAG_ERR,
+    cutout,
+    error,
+    identifier,
+    label,
+    magnitude,
+    number,
+    pick,
+    records,
+    text,
+)
 from tom_fink.frames import (
     ALERTS,
     DETECTIONS,
@@ -13,17 +25,15 @@ from tom_fink.frames import (
     conform,
     first_problem,
     flux_of_mag,
-    identifier,
-    number,
-    pick,
+    history_problem,
     position_problems,
     rounded,
-    text,
     utc_from_jd,
     utc_from_text,
+    with_an_alert,
 )
-from tom_fink.surveys._bodies import body_name
-from tom_fink.surveys._names import OBJECT_ID_PROBLEM, is_safe_name, page
+from tom_fink.surveys._bodies import BODY_PROBLEM, body_name, is_no_body_name
+from tom_fink.surveys._names import ZTF_ID_PROBLEM, is_ztf_id, page
 from tom_fink.surveys._values import Value, json_of, maps_as_structs
 
 NAME = "ZTF"
@@ -36,6 +46,8 @@ ROID_CANDIDATE, ROID_KNOWN = 2, 3
 
 # A SIMBAD type names the object unless it is one of these or begins so, as in Fink's own classification
 NO_CLASS = "^(Transient|Fail|Galaxy)"
+
+POINT_FIELDS = ("jd", "fid", "magpsf", "sigmapsf", "diffmaglim", "isdiffpos", "candid")
 
 SCORES = """
     candidate.rb candidate.drb candidate.classtar candidate.distnr candidate.magnr
@@ -68,18 +80,18 @@ def recognises(schema: pl.Schema) -> bool:
 
 def tidy(frame: pl.DataFrame) -> Tidy:
     """Alerts and detections of decoded ZTF alerts (one row an alert, with `message`)."""
-    return Tidy(_alerts(frame), _detections(frame))
+    alerts = _alerts(frame)
+    return Tidy(alerts, _detections(with_an_alert(frame, alerts)))
 
 
 def points(rows: pl.DataFrame) -> pl.DataFrame:
     """Photometric points from rows with ZTF's own column names, one row a point.
 
-    Columns read: jd, fid, magpsf, sigmapsf, diffmaglim, isdiffpos, candid; `message` is kept. What
-    is fainter than the reference image (isdiffpos f or 0), or of unknown sign, has no `mag_ab`:
-    its magnitude is that of a dip. Rows without time, band, magnitude and limit are left out.
+    Columns read: POINT_FIELDS; `message` is kept. What fainter than the reference image (isdiffpos
+    f or 0), or of unknown sign, has no `mag_ab`: its magnitude is that of a dip. Rows without time, band, magnitude and limit are left out.
     """
     schema = rows.schema
-    magpsf, sigmapsf = number(schema, "magpsf"), number(schema, "sigmapsf")
+    magpsf, sigmapsf = magnitude(schema, "magpsf"), error(schema, "sigmapsf", MAX_MAG_ERR)
     positive = _is_positive(schema, "isdiffpos")
     flux = _flux(magpsf, positive)
     return conform(
@@ -90,7 +102,7 @@ def points(rows: pl.DataFrame) -> pl.DataFrame:
             pl.when(magpsf.is_null()).then(pl.lit("limit")).otherwise(pl.lit("detection")).alias("kind"),
             pl.when(positive).then(rounded(magpsf)).alias("mag_ab"),
             rounded(sigmapsf).alias("mag_err"),
-            rounded(number(schema, "diffmaglim")).alias("limit_mag_ab"),
+            rounded(magnitude(schema, "diffmaglim")).alias("limit_mag_ab"),
             flux.alias("flux_njy"),
             _flux_error(flux, sigmapsf).alias("flux_err_njy"),
             identifier(schema, "candid").alias("source_id"),
@@ -105,14 +117,15 @@ def points(rows: pl.DataFrame) -> pl.DataFrame:
 
 def _alerts(frame: pl.DataFrame) -> pl.DataFrame:
     schema = frame.schema
-    magpsf, sigmapsf = number(schema, "candidate.magpsf"), number(schema, "candidate.sigmapsf")
+    magpsf = magnitude(schema, "candidate.magpsf")
+    sigmapsf = error(schema, "candidate.sigmapsf", MAX_MAG_ERR)
     positive = _is_positive(schema, "candidate.isdiffpos")
     object_id = text(schema, "objectId")
     alert_id = pl.coalesce(identifier(schema, "candid"), identifier(schema, "candidate.candid"))
     observed_at = utc_from_jd(pick(schema, "candidate.jd", pl.Float64))
     ra_deg, dec_deg = number(schema, "candidate.ra"), number(schema, "candidate.dec")
     roid = pick(schema, "roid", pl.Int64)
-    known_body = pl.when(roid == ROID_KNOWN).then(text(schema, "candidate.ssnamenr"))
+    body = body_name(pl.when(roid == ROID_KNOWN).then(text(schema, "candidate.ssnamenr")))
     flux = _flux(magpsf, positive)
     alerts = frame.select(
         pl.col(MESSAGE),
@@ -120,7 +133,7 @@ def _alerts(frame: pl.DataFrame) -> pl.DataFrame:
         alert_id.alias("alert_id"),
         object_id.alias("object_id"),
         pl.lit("ztf").alias("object_survey"),
-        body_name(known_body).alias("body"),
+        body.alias("body"),
         observed_at.alias("observed_at"),
         ra_deg.alias("ra_deg"),
         dec_deg.alias("dec_deg"),
@@ -133,13 +146,15 @@ def _alerts(frame: pl.DataFrame) -> pl.DataFrame:
         fink_class(schema).alias("fink_class"),
         utc_from_text(pick(schema, "brokerEndProcessTimestamp", pl.String)).alias("broker_end_at"),
         *(
-            pick(schema, f"cutout{kind}.stampData", pl.Binary).alias(f"cutout_{kind.lower()}")
+            cutout(schema, f"cutout{kind}.stampData").alias(f"cutout_{kind.lower()}")
             for kind in ("Science", "Template", "Difference")
         ),
         first_problem(
             (alert_id.is_null(), "no candid"),
-            (~is_safe_name(object_id), OBJECT_ID_PROBLEM.format("objectId")),
+            (~is_ztf_id(object_id), ZTF_ID_PROBLEM),
+            (is_no_body_name(body), BODY_PROBLEM),
             *position_problems(ra_deg, dec_deg, observed_at),
+            history_problem(schema, "prv_candidates"),
         ).alias("problem"),
         json_of(maps_as_structs(frame, MAPS), VALUES).alias("fink_values"),
         page(PORTAL, object_id).alias("url"),
@@ -154,9 +169,9 @@ def fink_class(schema: pl.Schema) -> pl.Expr:
     the words of Fink's vocabulary.
     """
     roid = pick(schema, "roid", pl.Int64)
-    simbad = text(schema, "cdsxmatch")
+    simbad = label(schema, "cdsxmatch")
     return coalesce_class(
-        pl.lit("(TNS) ") + text(schema, "tns"),
+        pl.lit("(TNS) ") + label(schema, "tns"),
         pl.when(roid == ROID_KNOWN).then(pl.lit("Solar System MPC")),
         pl.when(~simbad.str.contains(NO_CLASS)).then(simbad),
         pl.when(roid == ROID_CANDIDATE).then(pl.lit("Solar System candidate")),
@@ -164,14 +179,9 @@ def fink_class(schema: pl.Schema) -> pl.Expr:
 
 
 def _detections(frame: pl.DataFrame) -> pl.DataFrame:
-    current = points(frame.select(MESSAGE, "candidate").unnest("candidate"))
-    history = frame.schema.get("prv_candidates")
-    if not isinstance(history, pl.List) or not isinstance(history.inner, pl.Struct):
-        return current
-    # A missing history is null or empty, and either would become a row of nulls.
-    previous = frame.select(MESSAGE, "prv_candidates").filter(pl.col("prv_candidates").list.len() > 0)
-    previous = previous.explode("prv_candidates").unnest("prv_candidates")
-    return pl.concat([points(previous), current])
+    columns = [name for name in ("prv_candidates", "candidate") if name in frame.columns]
+    found = [records(frame, name, POINT_FIELDS) for name in columns]
+    return pl.concat([pl.DataFrame(schema=DETECTIONS), *(points(rows) for rows in found if rows is not None)])
 
 
 def _flux(magpsf: pl.Expr, positive: pl.Expr) -> pl.Expr:

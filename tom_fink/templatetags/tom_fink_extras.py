@@ -31,6 +31,12 @@ def ago(moment):
 
 
 @register.filter
+def web_address(address):
+    """An address that may be linked, http or https; empty for any other, such as javascript:."""
+    return address if address.lower().startswith(("http://", "https://")) else ""
+
+
+@register.filter
 def signed_magnitude(record):
     """AB magnitude, error and band of an Alert or a FinkObject, marked where the difference is negative."""
     if record.mag_ab is None:

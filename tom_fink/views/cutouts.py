@@ -24,6 +24,8 @@ class CutoutView(View):
         except UnreadableCutout as error:
             response = HttpResponseNotFound(f"{error}\n", content_type="text/plain; charset=utf-8")
         # Private: the answer depends on who asks. A cutout is never changed, only exchanged for another.
+        # The bytes are not ours: no browser is to guess that they are a page.
+        response["X-Content-Type-Options"] = "nosniff"
         response["Cache-Control"] = "private, max-age=86400" if response.status_code == 200 else "private"
         return response
 
