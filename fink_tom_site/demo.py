@@ -18,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NoReturn
 
-from fink_tom_site.environment import VARIABLES
+from fink_tom_site.environment import emptied
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 FOLDER = BASE_DIR / "state" / "demo"  # with a folder in it for each port
@@ -67,7 +67,7 @@ class Demo:
         self.password = secrets.token_urlsafe(9)
         self.processes: dict[str, subprocess.Popen] = {}
         # Set and empty means "default": nobody's .env or variables reach the demo.
-        self.environment = os.environ | dict.fromkeys(VARIABLES, "")
+        self.environment = os.environ | emptied(BASE_DIR / ".env")
         self.environment |= {
             "DATABASE_URL": f"sqlite:///{self.folder / 'db.sqlite3'}",
             "TOM_NAME": "Fink TOM demo",

@@ -55,6 +55,10 @@ def look_at_pages(
     topics = [name for (name,) in _rows(database, "SELECT name FROM tom_fink_topic ORDER BY name")]
     get("/fink/", *topics)
     yield f"/fink/ shows {len(topics)} topics"
+    # A name in the page may be broken behind each underscore.
+    get("/fink/status/", "nothing was lost", *(f"?topic={topic}" for topic in topics))
+    get(f"/fink/status/?topic={topics[0]}", "Hour by hour")
+    yield "/fink/status/ shows what became of every message"
     for topic in topics:
         newest = _rows(
             database,

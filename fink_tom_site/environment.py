@@ -1,9 +1,11 @@
 """The variables that this site reads from the environment or from `.env`.
 
-`VARIABLES` is the whole list: settings.py reads nothing else, and a test holds `.env.example` to it.
+`VARIABLES` is the whole list, but for librdkafka's several hundred settings: whatever begins with one of
+`PREFIXES` is read too. settings.py reads nothing else, and a test holds `.env.example` to the list.
 """
 
 import os
+import re
 import secrets
 import tempfile
 from dataclasses import dataclass
@@ -60,14 +62,28 @@ VARIABLES: dict[str, Variable] = {
     "FINK_START_AT": Variable(
         str, "earliest", "earliest, latest or an ISO time such as 2026-11-20T00:00:00Z"
     ),
+    "FINK_GIVE_UP_AFTER": Variable(float, 900.0, "seconds"),
+    "FINK_KEEP_CLOSED_DAYS": Variable(float, 30.0, "days"),
     "FINK_TARGET_PERMISSION": Variable(str, "PUBLIC", ", ".join(PERMISSIONS), PERMISSIONS),
+    "FINK_ARCHIVE_DIR": Variable(str, "", "a folder"),
     # Fink's stream of Rubin alerts; what is unset is taken from the ZTF stream
     "FINK_LSST_CREDENTIAL_URL": Variable(str, "", "HOST:PORT of a Kafka broker"),
     "FINK_LSST_CREDENTIAL_USERNAME": Variable(str, "", "the user name that Fink gave you"),
     "FINK_LSST_CREDENTIAL_GROUP_ID": Variable(str, "", "the group id that Fink gave you"),
     "FINK_LSST_CREDENTIAL_PASSWORD": Variable(str, "", "a password, only where the broker asks for one"),
     "FINK_LSST_TOPIC": Variable(str, "", "topics or patterns with commas between"),
+    # How both streams are secured; the usual ones of those that begin with a prefix
+    "FINK_KAFKA_SECURITY_PROTOCOL": Variable(str, "", "PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL"),
+    "FINK_KAFKA_SASL_MECHANISM": Variable(str, "", "PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER"),
+    "FINK_KAFKA_SSL_CA_LOCATION": Variable(str, "", "the path of a file"),
+    "FINK_KAFKA_SSL_CERTIFICATE_LOCATION": Variable(str, "", "the path of a file"),
+    "FINK_KAFKA_SSL_KEY_LOCATION": Variable(str, "", "the path of a file"),
+    "FINK_KAFKA_SSL_KEY_PASSWORD": Variable(str, "", "the password of the key's file"),
 }
+
+# FINK_KAFKA_SSL_CA_LOCATION is librdkafka's ssl.ca.location, for both streams; FINK_LSST_KAFKA_... is for
+# Rubin's alone, and wins there.
+PREFIXES = ("FINK_KAFKA_", "FINK_LSST_KAFKA_")
 
 
 class Environment:
@@ -99,6 +115,16 @@ class Environment:
                 raise ImproperlyConfigured(f"{name}={text!r} cannot be used: it takes {variable.takes}.")
             return matching[0]
         return value
+
+    def librdkafka(self, prefix: str) -> dict[str, str]:
+        """The settings of librdkafka in the variables that begin with `prefix`, by librdkafka's names.
+
+        The rest of a variable's name is the setting's, in lower case and with dots. Empty means unset.
+        """
+        found = {name: text.strip() for name, text in os.environ.items() if name.startswith(prefix)}
+        return {
+            name.removeprefix(prefix).lower().replace("_", "."): text for name, text in found.items() if text
+        }
 
     @staticmethod
     def _cast(name: str, text: str, variable: Variable) -> Any:
@@ -145,6 +171,14 @@ class Environment:
             raise ImproperlyConfigured(
                 f"EMAIL_URL cannot be used: it takes {VARIABLES['EMAIL_URL'].takes}."
             ) from None
+
+
+def emptied(env_file: Path) -> dict[str, str]:
+    """Every variable that the site might read here, empty: set so, neither the machine nor `env_file` decides."""
+    lines = env_file.read_text() if env_file.is_file() else ""
+    in_file = re.findall(r"^(?:export )?\s*(\w+)", lines, re.MULTILINE)
+    by_prefix = [name for name in [*os.environ, *in_file] if name.startswith(PREFIXES)]
+    return dict.fromkeys([*VARIABLES, *by_prefix], "")
 
 
 def kept_secret_key(path: Path) -> str:

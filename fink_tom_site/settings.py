@@ -75,6 +75,10 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
 else:
     DATABASES["default"].setdefault("CONN_MAX_AGE", 60)
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+    if DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql":
+        # A server that vanished without a word is noticed in seconds; by themselves, TCP takes minutes.
+        patience = {"connect_timeout": 5, "tcp_user_timeout": 20_000}
+        DATABASES["default"]["OPTIONS"] = patience | DATABASES["default"].get("OPTIONS", {})
 DEFAULT_AUTO_FIELD = "django.db.models.AutoField"
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
 TASKS = {"default": {"BACKEND": "django_tasks.backends.immediate.ImmediateBackend"}}
@@ -186,6 +190,9 @@ REST_FRAMEWORK = {
 # --- Fink -------------------------------------------------------------------------------------
 
 FINK_TARGET_PERMISSION = env("FINK_TARGET_PERMISSION")
+FINK_ARCHIVE_DIR = env("FINK_ARCHIVE_DIR") and BASE_DIR / Path(env("FINK_ARCHIVE_DIR")).expanduser()
+FINK_GIVE_UP_AFTER = env("FINK_GIVE_UP_AFTER")
+FINK_KEEP_CLOSED_DAYS = env("FINK_KEEP_CLOSED_DAYS")
 
 
 def _fink_stream(survey: str, prefix: str) -> dict:
@@ -194,6 +201,8 @@ def _fink_stream(survey: str, prefix: str) -> dict:
     def credential(name: str) -> str:
         return env(f"{prefix}_CREDENTIAL_{name}") or env(f"FINK_CREDENTIAL_{name}")
 
+    own = env.librdkafka(f"{prefix}_KAFKA_")
+    takes_no_password = own.get("security.protocol", "").lower() in ("ssl", "plaintext")
     return {
         "ACTIVE": True,
         "NAME": "tom_fink.alertstream.FinkAlertStream",
@@ -202,11 +211,13 @@ def _fink_stream(survey: str, prefix: str) -> dict:
             "URL": env(f"{prefix}_CREDENTIAL_URL"),
             "USERNAME": credential("USERNAME"),
             "GROUP_ID": credential("GROUP_ID"),
-            "PASSWORD": credential("PASSWORD"),
+            # A stream that has said that it logs in otherwise does not take over the other one's password.
+            "PASSWORD": env(f"{prefix}_CREDENTIAL_PASSWORD") if takes_no_password else credential("PASSWORD"),
             "TOPIC": env(f"{prefix}_TOPIC"),
             "START_AT": env("FINK_START_AT"),
             "MAX_POLL_NUMBER": env("FINK_MAX_POLL_NUMBER"),
             "TIMEOUT": env("FINK_TIMEOUT"),
+            "KAFKA": env.librdkafka("FINK_KAFKA_") | own,
             "TOPIC_HANDLERS": {"fink.stream": "tom_fink.alertstream.alert_saver"},
         },
     }

@@ -4,12 +4,13 @@ TEST_DATABASE=postgresql runs the same tests on a real PostgreSQL server, starte
 """
 
 import os
+from pathlib import Path
 
-from fink_tom_site.environment import VARIABLES
+from fink_tom_site.environment import emptied
 
 # A developer's .env and variables must not decide what a test sees: set and empty means "default".
 _database = os.environ.get("TEST_DATABASE", "sqlite")
-os.environ.update(dict.fromkeys(VARIABLES, ""))
+os.environ.update(emptied(Path(__file__).resolve().parents[1] / ".env"))
 os.environ["SECRET_KEY"] = "for tests only, and not a secret: " + "x" * 50
 if _database == "postgresql":
     from tests.postgresql import server_address

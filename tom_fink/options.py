@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tom_fink.errors import ConfigurationError, MissingCredentials
+from tom_fink.security import Secret, ask_librdkafka, check_security, kafka_settings, needs_login
 
 logger = logging.getLogger(__name__)
 
@@ -31,12 +32,14 @@ VARIABLES = {
         "url": "FINK_CREDENTIAL_URL",
         "username": "FINK_CREDENTIAL_USERNAME",
         "group_id": "FINK_CREDENTIAL_GROUP_ID",
+        "password": "FINK_CREDENTIAL_PASSWORD",
         "topics": "FINK_TOPIC",
     },
     "lsst": {
         "url": "FINK_LSST_CREDENTIAL_URL",
         "username": "FINK_LSST_CREDENTIAL_USERNAME",
         "group_id": "FINK_LSST_CREDENTIAL_GROUP_ID",
+        "password": "FINK_LSST_CREDENTIAL_PASSWORD",
         "topics": "FINK_LSST_TOPIC",
     },
 }
@@ -55,9 +58,15 @@ class StreamOptions:
     max_polls: int | None = None
     timeout_s: float = 10.0
     survey: str = "ztf"
+    settings: dict[str, str] = field(
+        default_factory=dict, repr=False, hash=False
+    )  # librdkafka's, the site's own
 
     def kafka(self) -> dict[str, Any]:
-        """librdkafka's settings for a consumer whose offsets are committed by hand."""
+        """librdkafka's settings for a consumer whose offsets are committed by hand.
+
+        A password alone means SASL_PLAINTEXT with SCRAM-SHA-512; the site's own settings go over all.
+        """
         settings = {
             "bootstrap.servers": self.url,
             "group.id": self.group_id,
@@ -77,9 +86,9 @@ class StreamOptions:
                 "security.protocol": "sasl_plaintext",
                 "sasl.mechanism": "SCRAM-SHA-512",
                 "sasl.username": self.username,
-                "sasl.password": self.password,
+                "sasl.password": Secret(self.password),
             }
-        return settings
+        return settings | self.settings
 
     def subscription(self) -> list[str]:
         """The topics for `Consumer.subscribe`; a pattern such as fink_sn_* as the regex that librdkafka takes."""
@@ -112,16 +121,20 @@ def stream_options(given: dict[str, Any], load=None) -> StreamOptions:
                 names = ", ".join(VARIABLES[survey][name] for name in used)
                 logger.info("%s: unset, so taken from the credentials registered with finkctl", names)
     missing = [VARIABLES[survey][name] for name in ("url", "group_id", "topics") if not found[name]]
-    password = _text(values.get("password"))
-    if password and not found["username"]:
-        missing.append(VARIABLES[survey]["username"])
+    settings = kafka_settings(values.get("kafka"), survey)
+    found["username"] = settings.pop("sasl.username", "") or found["username"]
+    password = Secret(settings.pop("sasl.password", "") or _text(values.get("password")))
+    if needs_login(settings, password):
+        login = {"username": found["username"], "password": password}
+        missing += [VARIABLES[survey][name] for name, value in login.items() if not value]
     if missing:
         raise MissingCredentials(f"The {survey.upper()} stream is inactive: set {', '.join(missing)}.")
     if not ADDRESS.match(found["url"]):
-        raise ConfigurationError(
-            f"{VARIABLES[survey]['url']}={found['url']!r} cannot be used: it takes HOST:PORT."
-        )
-    return StreamOptions(
+        # What stands before an @ would be a password.
+        shown = f"={found['url']!r}" if "@" not in found["url"] else ""
+        raise ConfigurationError(f"{VARIABLES[survey]['url']}{shown} cannot be used: it takes HOST:PORT.")
+    check_security(settings, survey, password)
+    options = StreamOptions(
         url=found["url"],
         group_id=found["group_id"],
         topics=_topics(found["topics"], VARIABLES[survey]["topics"]),
@@ -131,7 +144,11 @@ def stream_options(given: dict[str, Any], load=None) -> StreamOptions:
         max_polls=_max_polls(values.get("max_poll_number")),
         timeout_s=_number(values.get("timeout"), "FINK_TIMEOUT", "seconds", 10.0),
         survey=survey,
+        settings=settings,
     )
+    if settings:
+        ask_librdkafka(options.kafka(), settings, survey)
+    return options
 
 
 def registered_credentials(survey: str) -> dict[str, str] | None:

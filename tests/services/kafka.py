@@ -15,6 +15,7 @@ from pathlib import Path
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
+from tests.services.certificates import Certificates
 from tests.services.needs import needs
 
 POM = Path(__file__).with_name("kafka") / "pom.xml"
@@ -26,14 +27,27 @@ PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller}
-listeners=PLAINTEXT://127.0.0.1:{plain},SASL_PLAINTEXT://127.0.0.1:{sasl},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:{plain},SASL_PLAINTEXT://127.0.0.1:{sasl}
-listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT
+listeners=PLAINTEXT://127.0.0.1:{plain},SASL_PLAINTEXT://127.0.0.1:{sasl},SSL://127.0.0.1:{ssl},\
+SASL_SSL://127.0.0.1:{sasl_ssl},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAINTEXT://127.0.0.1:{plain},SASL_PLAINTEXT://127.0.0.1:{sasl},SSL://127.0.0.1:{ssl},\
+SASL_SSL://127.0.0.1:{sasl_ssl}
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,SSL:SSL,\
+SASL_SSL:SASL_SSL
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
 sasl.enabled.mechanisms=SCRAM-SHA-512
 listener.name.sasl_plaintext.scram-sha-512.sasl.jaas.config=\
 org.apache.kafka.common.security.scram.ScramLoginModule required;
+listener.name.sasl_ssl.sasl.enabled.mechanisms=SCRAM-SHA-512,PLAIN
+listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config=\
+org.apache.kafka.common.security.scram.ScramLoginModule required;
+listener.name.sasl_ssl.plain.sasl.jaas.config=\
+org.apache.kafka.common.security.plain.PlainLoginModule required user_{user}="{password}";
+ssl.keystore.type=PEM
+ssl.keystore.location={broker}
+ssl.truststore.type=PEM
+ssl.truststore.location={authority}
+listener.name.ssl.ssl.client.auth=required
 log.dirs={folder}/log
 num.partitions=4
 offsets.topic.num.partitions=4
@@ -52,8 +66,9 @@ auto.create.topics.enable=true
 class Kafka:
     """One broker with its data in `folder`; a topic is made at first use, with 4 partitions.
 
-    `address` takes anybody, `sasl_address` only `user` with `password` (SCRAM-SHA-512). Both stay what
-    they are over `stop`, `kill` and `start`, and so does the data.
+    `address` takes anybody, `sasl_address` only `user` with `password` (SCRAM-SHA-512), `sasl_ssl_address`
+    the same by TLS (or PLAIN), and `ssl_address` who has a certificate of `certificates`. They stay what they
+    are over `stop`, `kill` and `start`, and so does the data.
     """
 
     def __init__(self, folder: Path):
@@ -61,13 +76,23 @@ class Kafka:
         needs("java")
         self.folder = folder
         self.user, self.password = "observer", secrets.token_urlsafe(12)
-        plain, sasl, controller = _free_ports(3)
-        self.address, self.sasl_address = f"127.0.0.1:{plain}", f"127.0.0.1:{sasl}"
+        ports = dict(zip(("plain", "sasl", "ssl", "sasl_ssl", "controller"), _free_ports(5), strict=True))
+        self.address, self.sasl_address, self.ssl_address, self.sasl_ssl_address = (
+            f"127.0.0.1:{ports[name]}" for name in ("plain", "sasl", "ssl", "sasl_ssl")
+        )
+        self.certificates = Certificates(folder)
         self._jars = _jars()
         self._process: subprocess.Popen | None = None
         self._properties = folder / "server.properties"
         self._properties.write_text(
-            PROPERTIES.format(plain=plain, sasl=sasl, controller=controller, folder=folder)
+            PROPERTIES.format(
+                **ports,
+                folder=folder,
+                user=self.user,
+                password=self.password,
+                broker=self.certificates.broker,
+                authority=self.certificates.authority,
+            )
         )
         _run(
             *self._java("kafka.tools.StorageTool"), "format", "-c", str(self._properties),

@@ -17,7 +17,7 @@ from unittest import mock
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from fink_tom_site.environment import VARIABLES, Environment, kept_secret_key
+from fink_tom_site.environment import PREFIXES, VARIABLES, Environment, emptied, kept_secret_key
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / ".env.example"
@@ -28,6 +28,7 @@ READS = {
     "fink_tom_site/demo.py": {"*"},  # for the processes that it starts
     "fink_tom_site/environment.py": {"*"},
     "fink_tom_site/wsgi.py": {"DJANGO_SETTINGS_MODULE"},
+    "tom_fink/decoder.py": {"*"},  # for the process that it starts
     "tom_fink/options.py": {"HOME"},  # where finkctl keeps its credentials
 }
 
@@ -36,8 +37,9 @@ READS = {
 def _unset():
     """None of the variables set, and the environment as it was after the test."""
     with mock.patch.dict(os.environ):
-        for name in VARIABLES:
-            os.environ.pop(name, None)
+        for name in [*os.environ]:
+            if name in VARIABLES or name.startswith(PREFIXES):
+                del os.environ[name]
         yield
 
 
@@ -96,6 +98,10 @@ def test_the_settings_read_every_variable():
         def __call__(self, name):
             read.add(name)
             return super().__call__(name)
+
+        def librdkafka(self, prefix):
+            read.update(name for name in VARIABLES if name.startswith(prefix))
+            return super().librdkafka(prefix)
 
     os.environ["SECRET_KEY"] = "for this test"
     with mock.patch("fink_tom_site.environment.Environment", Watched):
@@ -235,6 +241,67 @@ def test_a_bad_variable_ends_a_command_with_one_line():
     takes = VARIABLES["DATABASE_URL"].takes
     assert (run.returncode, run.stdout) == (1, "")
     assert run.stderr == f"Settings: DATABASE_URL cannot be used: it takes {takes}.\n"
+
+
+# --- librdkafka's settings --------------------------------------------------------------------
+
+
+def test_librdkafka_s_settings_are_read_by_prefix(tmp_path):
+    file = tmp_path / ".env"
+    file.write_text("FINK_KAFKA_SSL_CA_LOCATION=/from/the/file\nFINK_LSST_KAFKA_CLIENT_ID=rubin\n")
+    os.environ |= {
+        "FINK_KAFKA_SECURITY_PROTOCOL": " SASL_SSL ",
+        "FINK_KAFKA_SSL_KEY_PASSWORD": r"\$a\nb",
+        "FINK_KAFKA_SASL_MECHANISM": " ",
+        "FINK_KAFKA_SESSION_TIMEOUT_MS": "60000",
+    }
+    environment = Environment(file)
+    assert environment.librdkafka("FINK_KAFKA_") == {
+        "security.protocol": "SASL_SSL",
+        "ssl.ca.location": "/from/the/file",
+        "ssl.key.password": r"\$a\nb",
+        "session.timeout.ms": "60000",
+    }
+    assert environment.librdkafka("FINK_LSST_KAFKA_") == {"client.id": "rubin"}
+
+
+def alert_streams(**variables: str) -> list[dict]:
+    """The OPTIONS of both streams with these variables set."""
+    os.environ |= variables | {"SECRET_KEY": "for this test"}
+    with mock.patch("environ.Env.read_env"):  # a developer's .env
+        settings = runpy.run_path(str(ROOT / "fink_tom_site" / "settings.py"))
+    return [entry["OPTIONS"] for entry in settings["ALERT_STREAMS"]]
+
+
+def test_both_streams_have_librdkafka_s_settings_and_rubin_s_own_win():
+    ztf, lsst = alert_streams(
+        FINK_KAFKA_SSL_CA_LOCATION="both.pem", FINK_KAFKA_CLIENT_ID="both", FINK_LSST_KAFKA_CLIENT_ID="rubin"
+    )
+    assert ztf["KAFKA"] == {"ssl.ca.location": "both.pem", "client.id": "both"}
+    assert lsst["KAFKA"] == {"ssl.ca.location": "both.pem", "client.id": "rubin"}
+
+
+def test_rubin_s_stream_takes_over_the_password_unless_it_logs_in_otherwise():
+    ztf, lsst = alert_streams(FINK_CREDENTIAL_PASSWORD="hunter2")
+    assert (ztf["PASSWORD"], lsst["PASSWORD"]) == ("hunter2", "hunter2")
+    ztf, lsst = alert_streams(FINK_CREDENTIAL_PASSWORD="hunter2", FINK_LSST_KAFKA_SECURITY_PROTOCOL="SSL")
+    assert (ztf["PASSWORD"], lsst["PASSWORD"]) == ("hunter2", "")
+
+
+def test_emptied_variables_keep_the_machine_and_its_file_out(tmp_path):
+    file = tmp_path / ".env"
+    file.write_text(
+        "TOM_NAME=x\n# FINK_KAFKA_NOT=this\nFINK_KAFKA_CLIENT_RACK=x\nexport FINK_LSST_KAFKA_DEBUG=all\n"
+    )
+    os.environ["FINK_KAFKA_CLIENT_ID"] = "x"
+    found = emptied(file)
+    assert set(found) == {
+        *VARIABLES, "FINK_KAFKA_CLIENT_ID", "FINK_KAFKA_CLIENT_RACK", "FINK_LSST_KAFKA_DEBUG",
+    }  # fmt: skip
+    os.environ |= found
+    environment = Environment(file)
+    assert environment.librdkafka("FINK_KAFKA_") == environment.librdkafka("FINK_LSST_KAFKA_") == {}
+    assert environment("TOM_NAME") == VARIABLES["TOM_NAME"].default
 
 
 def test_the_database():
