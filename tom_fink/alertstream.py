@@ -1,24 +1,24 @@
 """The names that a TOM's ALERT_STREAMS and TOPIC_HANDLERS give: the stream and the alert handlers."""
 
 import logging
-from contextlib import contextmanager
+from collections import Counter
 from functools import cached_property
 
 from django.core.exceptions import ImproperlyConfigured
-from django.db import OperationalError, close_old_connections, connections, reset_queries
+from django.db import connections
 from tom_alertstreams.alertstreams.alertstream import AlertStream
 
+from tom_fink.batch import Limits
+from tom_fink.conf import give_up_after_s
 from tom_fink.errors import ConfigurationError, MissingCredentials
 from tom_fink.handlers import ANY_TOPIC, Handlers, alert_logger, alert_saver
 from tom_fink.options import StreamOptions, stream_options
-from tom_fink.reader import AlertReader, Limits
-from tom_fink.store import Outcome
+from tom_fink.reader import AlertReader
+from tom_fink.sink import DatabaseSink
 
 __all__ = ["FinkAlertStream", "alert_logger", "alert_saver"]
 
 logger = logging.getLogger(__name__)
-
-DEADLOCK = "40P01"  # PostgreSQL's SQLSTATE for "deadlock detected"
 
 
 class FinkAlertStream(AlertStream):
@@ -31,7 +31,7 @@ class FinkAlertStream(AlertStream):
     required_keys = []
     allowed_keys = [
         "SURVEY", "URL", "USERNAME", "GROUP_ID", "PASSWORD", "TOPIC", "START_AT", "MAX_POLL_NUMBER", "TIMEOUT",
-        "TOPIC_HANDLERS",
+        "KAFKA", "TOPIC_HANDLERS",
     ]  # fmt: skip
 
     def __init__(self, **options):
@@ -55,10 +55,11 @@ class FinkAlertStream(AlertStream):
         """The options to read with. Raises `MissingCredentials` or `ConfigurationError`."""
         return stream_options(self.given)
 
-    def listen(self, limits: Limits | None = None) -> Outcome | None:
-        """Read until stopped; works in any thread. None if the stream is inactive or misconfigured.
+    def listen(self, limits: Limits | None = None) -> Counter | None:
+        """Read until stopped; works in any thread. How many messages had which fate.
 
-        What cannot be configured away is raised: `StreamError`, and what storing raises.
+        None if the stream is inactive or misconfigured. What cannot be configured away is raised:
+        `StreamError`, `GaveUp`, and what storing raises.
         """
         try:
             options = self.options
@@ -68,8 +69,8 @@ class FinkAlertStream(AlertStream):
         except ConfigurationError as error:
             logger.error("%s", error)
             return None
-        handlers = Handlers(self.alert_handler)
-        self._reader = AlertReader(options, lambda messages: _handle(handlers, messages), limits or Limits())
+        sink = DatabaseSink(options, Handlers(self.alert_handler))
+        self._reader = AlertReader(options, sink, limits or Limits(), give_up_after_s())
         if self._stopped:
             self._reader.stop()
         logger.info(
@@ -78,6 +79,7 @@ class FinkAlertStream(AlertStream):
         try:
             return self._reader.run()
         finally:
+            sink.close()
             connections.close_all()
 
     def stop(self) -> None:
@@ -86,33 +88,7 @@ class FinkAlertStream(AlertStream):
         if self._reader is not None:
             self._reader.stop()
 
-
-def _handle(handlers: Handlers, messages: list) -> Outcome:
-    """Hand on a batch; once more if PostgreSQL ended it as the victim of a deadlock.
-
-    Our own writer takes its locks in one order. A handler of the user's, or somebody at work on the
-    site, need not; nothing of the batch is stored then, and the other one is done by now.
-    """
-    with _fresh_connection():
-        try:
-            return handlers.handle(messages)
-        except OperationalError as error:
-            if getattr(error.__cause__, "sqlstate", None) != DEADLOCK:
-                raise
-            logger.warning("A deadlock in the database; the batch is stored again: %s", error)
-            return handlers.handle(messages)
-
-
-@contextmanager
-def _fresh_connection():
-    """What Django does around a request, for a process that has none.
-
-    A connection that the server closed is dropped before the batch; DEBUG's list of queries, which
-    would grow for ever, is emptied.
-    """
-    close_old_connections()
-    reset_queries()
-    try:
-        yield
-    finally:
-        close_old_connections()
+    def abandon(self) -> None:
+        """Leave the group, when `stop` was of no use because the database does not answer."""
+        if self._reader is not None:
+            self._reader.abandon()

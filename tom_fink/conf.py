@@ -1,5 +1,7 @@
 """The app's own Django settings, read when they are needed so that a test can override them."""
 
+from pathlib import Path
+
 from django.conf import settings
 from tom_targets.base_models import BaseTarget
 
@@ -18,3 +20,41 @@ def target_permission() -> str:
             f"it takes {', '.join(BaseTarget.Permissions.values)}."
         )
     return permission
+
+
+def give_up_after_s() -> float:
+    """FINK_GIVE_UP_AFTER: how long a reader waits for a database that is away, seconds. Default 15 minutes.
+
+    Raises `ConfigurationError` for what is no number of seconds.
+    """
+    return _number("FINK_GIVE_UP_AFTER", 900.0, "seconds")
+
+
+def keep_closed_days() -> float:
+    """FINK_KEEP_CLOSED_DAYS: how long rejected messages are kept after they were closed. Default 30 days.
+
+    Raises `ConfigurationError` for what is no number of days.
+    """
+    return _number("FINK_KEEP_CLOSED_DAYS", 30.0, "days")
+
+
+def archive_dir() -> Path | None:
+    """FINK_ARCHIVE_DIR: the folder for the raw messages of every night. Default None: there is no archive.
+
+    Raises `ConfigurationError` for what is no whole path: commands may be started in any folder.
+    """
+    value = getattr(settings, "FINK_ARCHIVE_DIR", None)
+    if not value:
+        return None
+    if not isinstance(value, str | Path) or not Path(value).is_absolute():
+        raise ConfigurationError(
+            f"FINK_ARCHIVE_DIR={str(value)!r} cannot be used: it takes the whole path of a folder."
+        )
+    return Path(value)
+
+
+def _number(name: str, default: float, unit: str) -> float:
+    value = getattr(settings, name, default)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
+        raise ConfigurationError(f"{name}={value!r} cannot be used: it takes a number of {unit}.")
+    return value

@@ -7,13 +7,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 import polars as pl
-from django.db import InterfaceError, OperationalError, transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 
-from tom_fink.decode import Message, decode_one
+from tom_fink.decode import Message
+from tom_fink.decoder import Decoder, Read
 from tom_fink.errors import BadMessage
 from tom_fink.options import fits
-from tom_fink.store import Outcome, store_messages, store_records
-from tom_fink.store.rejected import store_rejected
+from tom_fink.store import Fate, Outcome, reject, store_records, store_tidy
 
 logger = logging.getLogger("tom_fink.alertstream")
 
@@ -44,6 +44,14 @@ def log_alerts(alerts: pl.DataFrame, received_at: datetime) -> None:
 
 
 @dataclass(frozen=True)
+class Decoded:
+    """A batch and what was read of it: dictionaries for handlers of the user's, tidy frames for ours."""
+
+    messages: list[Message]
+    read: Read
+
+
+@dataclass(frozen=True)
 class Handlers:
     """The handlers of a stream, by topic, pattern or `fink.stream`."""
 
@@ -56,45 +64,59 @@ class Handlers:
         patterns = (key for key in self.by_key if key != ANY_TOPIC and fits(topic, key))
         return self.by_key.get(next(patterns, ANY_TOPIC), alert_saver)
 
-    def handle(self, messages: list[Message]) -> Outcome:
+    def decode(self, messages: list[Message], decoder: Decoder) -> Decoded:
+        """Decode a batch, each message as its handler takes it. Raises `DecoderError`."""
+        as_records = [
+            index
+            for index, message in enumerate(messages)
+            if self.of(message.topic) not in (alert_saver, alert_logger)
+        ]
+        return Decoded(messages, decoder.read(messages, as_records))
+
+    def store(self, decoded: Decoded) -> Outcome:
         """Hand a batch to its handlers in one transaction.
 
         Our own handlers store theirs together. A handler of the user's gets its alerts one by one,
         each in a savepoint: if it raises, what it wrote is taken back and the message is rejected.
         """
-        outcome = Outcome()
-        ours: list[Message] = []
-        logged: set[str] = set()
+        messages, read = decoded.messages, decoded.read
         with transaction.atomic():
-            for message in messages:
-                handler = self.of(message.topic)
-                if handler in (alert_saver, alert_logger):
-                    ours.append(message)
-                    if handler is alert_logger:
-                        logged.add(message.topic)
+            outcome = store_tidy(read.tidy, read.errors, messages)
+            failed = {}
+            for index, alert in sorted(read.records.items()):
+                handler = self.of(messages[index].topic)
+                error = _call(handler, alert, messages[index].topic)
+                if error is None:
+                    outcome.fates[index] = Fate.HANDLED
                 else:
-                    outcome += _handle_one(handler, message)
-            if ours:
-                stored = store_messages(ours)
-                outcome += stored
-        if ours and logged and stored.alerts is not None:
-            log_alerts(stored.alerts.filter(pl.col("topic").is_in(list(logged))), datetime.now(UTC))
+                    failed[index] = error
+            outcome.add(reject(messages, failed))
         return outcome
 
+    def log(self, decoded: Decoded, outcome: Outcome) -> None:
+        """Log the alerts of the topics that `alert_logger` has, when they are stored for good."""
+        topics = {message.topic for message in decoded.messages}
+        logged = [topic for topic in topics if self.of(topic) is alert_logger]
+        if logged and outcome.alerts is not None:
+            log_alerts(outcome.alerts.filter(pl.col("topic").is_in(logged)), datetime.now(UTC))
 
-def _handle_one(handler: Handler, message: Message) -> Outcome:
+
+def _call(handler: Handler, alert: dict[str, Any], topic: str) -> BadMessage | None:
+    """Give an alert to a handler of the user's; why it could not take it."""
     try:
-        alert = decode_one(message)
         with transaction.atomic():
-            handler(alert, message.topic)
+            handler(alert, topic)
+            if connection.vendor == "postgresql":
+                # Else a reference to a row that is not there would fail the commit of the whole batch.
+                connection.check_constraints()
     except (OperationalError, InterfaceError):
         raise  # the database is at fault, not the handler or the alert
     except BadMessage as error:
-        store_rejected([(message, str(error))])
-        return Outcome(rejected=1)
+        return error
     except Exception as error:
         name = f"{getattr(handler, '__module__', '?')}.{getattr(handler, '__qualname__', handler)}"
-        logger.exception("The handler %s raised on an alert of %s", name, message.topic)
-        store_rejected([(message, f"The handler {name} raised {type(error).__name__}: {error}")])
-        return Outcome(rejected=1)
-    return Outcome(handled=1)
+        logger.exception("The handler %s raised on an alert of %s", name, topic)
+        rejection = BadMessage(f"The handler {name} raised {type(error).__name__}: {error}")
+        rejection.__cause__ = error
+        return rejection
+    return None

@@ -1,23 +1,27 @@
-"""Runs every configured stream in a thread of its own, and ends them together."""
+"""Runs every configured stream in a thread of its own, starts it again if it dies, and ends them together."""
 
 import logging
 import queue
 import signal
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from tom_fink.alertstream import FinkAlertStream
-from tom_fink.errors import FinkError
-from tom_fink.reader import Limits
+from tom_fink.batch import Limits
+from tom_fink.errors import FinkError, GaveUp
 from tom_fink.stopping import Stop
 
 logger = logging.getLogger(__name__)
 
+FINISH_WITHIN_S = 6.0  # for the batch in hand
 STOP_WITHIN_S = 9.0  # below the ten seconds that most process managers wait before they kill
+RESTART_WAITS_S = (1.0, 4.0, 16.0, 60.0)  # after the first death, the second …; one more is the end
+HEALTHY_AFTER_S = 600.0  # who lived so long begins to count anew
 
 
 @dataclass
@@ -28,38 +32,65 @@ class Supervisor:
     limits: Limits
     _stop: Stop = field(default_factory=Stop)
     _ended: queue.SimpleQueue = field(default_factory=queue.SimpleQueue)
+    _threads: dict[Any, threading.Thread] = field(default_factory=dict)
+    _started: dict[Any, float] = field(default_factory=dict)  # monotonic, by stream
+    _due: dict[Any, float] = field(default_factory=dict)  # of streams that died: when to start them again
+    _deaths: Counter = field(default_factory=Counter)
 
     def run(self) -> int:
-        """Run until a signal, a limit or a death; 0, or 1 if a stream died or did not stop in time."""
-        waiting = {}
+        """Run until a signal or a limit: 0. Until a stream has died too often or gave up: 1."""
         with self._signals():  # before anything starts that a signal would have to end
             for stream in self.streams:
-                name = type(stream).__name__
-                waiting[stream] = threading.Thread(target=self._listen, args=[stream], name=name, daemon=True)
-                waiting[stream].start()
-            status = self._watch(waiting)
-            return self._end(waiting) or status
+                self._start(stream)
+            status = self._watch()
+            self._end()
+        return status
 
-    def _watch(self, waiting: dict[Any, threading.Thread]) -> int:
-        """Wait until it is time to end; takes streams that have ended out of `waiting`."""
+    def _start(self, stream: Any) -> None:
+        name = type(stream).__name__
+        self._threads[stream] = threading.Thread(target=self._listen, args=[stream], name=name, daemon=True)
+        self._started[stream] = time.monotonic()
+        self._threads[stream].start()
+
+    def _watch(self) -> int:
+        """Wait until it is time to end; starts streams again that have died."""
         has_read = False  # a Fink stream has come to the end of what it was told to read
         while not self._stop.is_set():
-            if not any(isinstance(stream, FinkAlertStream) for stream in waiting) and (
+            for stream in [found for found, due in self._due.items() if time.monotonic() >= due]:
+                del self._due[stream]
+                self._start(stream)
+            alive = [*self._threads, *self._due]
+            if not any(isinstance(stream, FinkAlertStream) for stream in alive) and (
                 has_read or self.limits != Limits()
             ):
                 return 0  # streams of other brokers know no limits
-            if not waiting:
+            if not alive:
                 self._idle()
                 return 0
             try:
                 stream, error, outcome = self._ended.get(timeout=0.2)
             except queue.Empty:
                 continue
-            waiting.pop(stream)
-            if error:
-                return 1
+            del self._threads[stream]
             has_read = has_read or outcome is not None
+            if error and not self._is_started_again(stream, error):
+                return 1
         return 0
+
+    def _is_started_again(self, stream: Any, error: BaseException) -> bool:
+        name = type(stream).__name__
+        if isinstance(error, GaveUp):
+            return False  # it has waited long enough
+        if time.monotonic() - self._started[stream] >= HEALTHY_AFTER_S:
+            self._deaths[stream] = 0
+        self._deaths[stream] += 1
+        if self._deaths[stream] > len(RESTART_WAITS_S):
+            logger.critical("%s died %d times in a row: the process ends.", name, self._deaths[stream])
+            return False
+        wait_s = RESTART_WAITS_S[self._deaths[stream] - 1]
+        logger.error("%s is started again in %.0f s.", name, wait_s)
+        self._due[stream] = time.monotonic() + wait_s
+        return True
 
     def stop(self) -> None:
         """Ask for the end; may be called from a signal handler."""
@@ -81,18 +112,26 @@ class Supervisor:
         logger.warning("No stream is active; waiting for a signal. Set the variables above and start again.")
         self._stop.wait()
 
-    def _end(self, waiting: dict[Any, threading.Thread]) -> int:
-        """Stop the streams that can be stopped and wait for them; the others are left to end with the process."""
-        ours = {stream: thread for stream, thread in waiting.items() if hasattr(stream, "stop")}
+    def _end(self) -> None:
+        """Stop the streams that can be stopped and wait for them; the others are left to end with the process.
+
+        A batch that cannot be finished in time, because the database or a handler does not answer, is
+        given up: the database takes it back when the process is gone, and it is read again.
+        """
+        ours = {stream: thread for stream, thread in self._threads.items() if hasattr(stream, "stop")}
+        began = time.monotonic()
         for stream in ours:
             stream.stop()
-        deadline = time.monotonic() + STOP_WITHIN_S
+        for stream, thread in ours.items():
+            thread.join(max(0.0, began + FINISH_WITHIN_S - time.monotonic()))
+            if thread.is_alive() and hasattr(stream, "abandon"):
+                logger.warning(
+                    "%s does not finish its batch; it is given up, not committed, and read again.",
+                    thread.name,
+                )
+                stream.abandon()
         for thread in ours.values():
-            thread.join(max(0.0, deadline - time.monotonic()))
-        late = [thread.name for thread in ours.values() if thread.is_alive()]
-        if late:
-            logger.error("Did not stop within %.0f s: %s", STOP_WITHIN_S, ", ".join(late))
-        return 1 if late else 0
+            thread.join(max(0.0, began + STOP_WITHIN_S - time.monotonic()))
 
     @contextmanager
     def _signals(self) -> Iterator[None]:

@@ -1,5 +1,7 @@
 """What the database tests have in common."""
 
+import uuid
+
 import pytest
 from django.contrib.auth.models import Group, User
 from guardian.shortcuts import assign_perm
@@ -8,6 +10,8 @@ from tom_targets.models import BaseTarget, Target, TargetList, TargetName
 
 from tests.db.pages import make_topic
 from tom_fink.models import Alert, Cutout, FinkObject, RejectedMessage, Topic, TopicAlert
+from tom_fink.options import StreamOptions
+from tom_fink.producer import AlertProducer, mock_cluster
 
 WRITTEN = (
     BaseTarget, TargetName, TargetList, TargetList.targets.through, PhotometryReducedDatum, Topic, FinkObject, Alert,
@@ -61,3 +65,57 @@ def as_user(client, ordinary, permitted, superuser):
 @pytest.fixture
 def topic():
     return make_topic()
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """The address of a mock cluster."""
+    with mock_cluster() as address:
+        yield address
+
+
+@pytest.fixture
+def short_sessions(monkeypatch):
+    """The mock cluster lets a group be joined again only when the session of who left it has run out."""
+    settings = StreamOptions.kafka
+    monkeypatch.setattr(StreamOptions, "kafka", lambda self: settings(self) | {"session.timeout.ms": 6000})
+
+
+@pytest.fixture
+def send(cluster):
+    """A function that sends messages to their topics, each given a prefix of this test's own."""
+    prefix = f"t{uuid.uuid4().hex[:8]}_"
+
+    def send(messages) -> str:
+        with AlertProducer(cluster) as producer:
+            for message in messages:
+                producer.send(prefix + message.topic, message.key, message.value)
+        return prefix
+
+    return send
+
+
+@pytest.fixture
+def published(settings, cluster):
+    """Settings with the published configuration of Fink's TOM module, as its README has it."""
+
+    def configure(topic, **changes):
+        settings.ALERT_STREAMS = [
+            {
+                "ACTIVE": True,
+                "NAME": "tom_fink.alertstream.FinkAlertStream",
+                "OPTIONS": {
+                    "URL": cluster,
+                    "USERNAME": "observer",
+                    "GROUP_ID": f"group-{uuid.uuid4().hex[:8]}",
+                    "TOPIC": topic,
+                    "MAX_POLL_NUMBER": 1e10,
+                    "TIMEOUT": 10,
+                    "TOPIC_HANDLERS": {"fink.stream": "tom_fink.alertstream.alert_logger"},
+                }
+                | changes,
+            }
+        ]
+        return settings.ALERT_STREAMS[0]["OPTIONS"]
+
+    return configure

@@ -1,108 +1,39 @@
 """Streams end to end on librdkafka's mock cluster: what is sent is stored, and how a reader ends."""
 
-import os
 import signal
-import subprocess
-import sys
 import threading
 import time
-import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from confluent_kafka import Consumer, TopicPartition
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import CommandError, call_command
-from django.db import OperationalError, connection, connections
+from django.db import connections
 
-from tom_fink.alertstream import FinkAlertStream, _handle, alert_logger
+from tests.db.streams import (
+    DEADLINE_S,
+    TOPIC,
+    committed,
+    ids,
+    of_topic,
+    read_until,
+    readstreams,
+    wait_until,
+)
+from tom_fink import supervisor
+from tom_fink.alertstream import FinkAlertStream, alert_logger
+from tom_fink.batch import Limits
 from tom_fink.decode import decode_one
-from tom_fink.handlers import Handlers
 from tom_fink.models import Alert, RejectedMessage
-from tom_fink.options import StreamOptions
-from tom_fink.producer import AlertProducer, mock_cluster
-from tom_fink.reader import Limits
-from tom_fink.store import store_messages
+from tom_fink.producer import AlertProducer
 
-pytestmark = pytest.mark.django_db(transaction=True)
-
-TOPIC = "fink_sn_candidates_ztf"
-DEADLINE_S = 60
-
-
-@pytest.fixture(scope="module")
-def cluster():
-    """The address of a mock cluster."""
-    with mock_cluster() as address:
-        yield address
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("short_sessions")]
 
 
 @pytest.fixture(autouse=True)
-def _short_sessions(monkeypatch):
-    """The mock cluster lets a group be joined again only when the session of who left it has run out."""
-    settings = StreamOptions.kafka
-    monkeypatch.setattr(StreamOptions, "kafka", lambda self: settings(self) | {"session.timeout.ms": 6000})
-
-
-@pytest.fixture
-def send(cluster):
-    """A function that sends messages to their topics, each given a prefix of this test's own."""
-    prefix = f"t{uuid.uuid4().hex[:8]}_"
-
-    def send(messages) -> str:
-        with AlertProducer(cluster) as producer:
-            for message in messages:
-                producer.send(prefix + message.topic, message.key, message.value)
-        return prefix
-
-    return send
-
-
-@pytest.fixture
-def published(settings, cluster):
-    """Settings with the published configuration of Fink's TOM module, as its README has it."""
-
-    def configure(topic, **changes):
-        settings.ALERT_STREAMS = [
-            {
-                "ACTIVE": True,
-                "NAME": "tom_fink.alertstream.FinkAlertStream",
-                "OPTIONS": {
-                    "URL": cluster,
-                    "USERNAME": "observer",
-                    "GROUP_ID": f"group-{uuid.uuid4().hex[:8]}",
-                    "TOPIC": topic,
-                    "MAX_POLL_NUMBER": 1e10,
-                    "TIMEOUT": 10,
-                    "TOPIC_HANDLERS": {"fink.stream": "tom_fink.alertstream.alert_logger"},
-                }
-                | changes,
-            }
-        ]
-        return settings.ALERT_STREAMS[0]["OPTIONS"]
-
-    return configure
-
-
-def committed(options: dict, topic: str) -> int:
-    """How many messages of a topic the group has committed."""
-    consumer = Consumer({"bootstrap.servers": options["URL"], "group.id": options["GROUP_ID"]})
-    partitions = [
-        TopicPartition(topic, p) for p in consumer.list_topics(topic, timeout=10).topics[topic].partitions
-    ]
-    total = sum(max(p.offset, 0) for p in consumer.committed(partitions, timeout=10))
-    consumer.close()
-    return total
-
-
-def of_topic(messages, topic=TOPIC):
-    return [message for message in messages if message.topic == topic]
-
-
-def ids(messages) -> set[str]:
-    return {str(decode_one(message)["candid"]) for message in messages}
+def _no_second_life(monkeypatch):
+    """A stream that dies is not started again, so that its error can be looked at."""
+    monkeypatch.setattr(supervisor, "RESTART_WAITS_S", ())
 
 
 def test_every_topic_ends_in_the_database(simulated_messages, send, published):
@@ -254,7 +185,7 @@ def test_a_crash_before_the_commit_stores_nothing_twice(
         raise RuntimeError("killed")
 
     with monkeypatch.context() as patch:
-        patch.setattr("tom_fink.reader.AlertReader._commit", crash)
+        patch.setattr("tom_fink.commits.Commits.commit", crash)
         with pytest.raises(SystemExit):
             call_command("readstreams", max_messages=3)
     counts = row_counts()
@@ -262,36 +193,6 @@ def test_a_crash_before_the_commit_stores_nothing_twice(
     call_command("readstreams", max_messages=3)
     assert row_counts() == counts
     assert committed(options, topic) == 3
-
-
-class DeadlockError(Exception):
-    """What psycopg raises, as far as it matters here."""
-
-    sqlstate = "40P01"
-
-
-@pytest.mark.parametrize(("cause", "is_tried_again"), [(DeadlockError(), True), (ConnectionError(), False)])
-def test_the_victim_of_a_deadlock_is_stored_again(
-    simulated_messages, monkeypatch, caplog, cause, is_tried_again
-):
-    """Once, and nothing else is: the database away is not mended by asking again at once."""
-    tries = []
-
-    def fail_once(messages):
-        tries.append(messages)
-        if len(tries) == 1:
-            raise OperationalError("the database's words") from cause
-        return store_messages(messages)
-
-    monkeypatch.setattr("tom_fink.handlers.store_messages", fail_once)
-    messages = of_topic(simulated_messages)[:2]
-    if is_tried_again:
-        assert _handle(Handlers({}), messages).stored == Alert.objects.count() == 2
-        assert "A deadlock in the database" in caplog.text
-    else:
-        with pytest.raises(OperationalError):
-            _handle(Handlers({}), messages)
-        assert Alert.objects.count() == 0
 
 
 def test_latest_starts_at_the_end_and_misses_nothing_after(simulated_messages, send, published):
@@ -326,9 +227,9 @@ def test_a_topic_that_appears_later_is_read_from_its_start(simulated_messages, s
     thread = threading.Thread(target=stream.listen, args=[Limits()])
     thread.start()
     try:
-        _wait(lambda: stream._reader is not None and stream._reader._group_is_new is not None)
+        wait_until(lambda: stream._reader is not None and stream._reader.assignment.group_is_new is not None)
         send(later)
-        _wait(lambda: Alert.objects.count() == 2)
+        wait_until(lambda: Alert.objects.count() == 2)
     finally:
         stream.stop()
         thread.join(DEADLINE_S)
@@ -343,10 +244,10 @@ def test_the_first_topic_that_fits_a_pattern_is_read_from_its_start(simulated_me
     thread = threading.Thread(target=stream.listen, args=[Limits()])
     thread.start()
     try:
-        _wait(lambda: stream._reader is not None and stream._reader._present is not None)
+        wait_until(lambda: stream._reader is not None and stream._reader.assignment.present is not None)
         later = of_topic(simulated_messages)[:2]
         send(later)
-        _wait(lambda: Alert.objects.count() == 2)
+        wait_until(lambda: Alert.objects.count() == 2)
     finally:
         stream.stop()
         thread.join(DEADLINE_S)
@@ -366,81 +267,32 @@ def test_a_signal_ends_the_reader_within_ten_seconds(simulated_messages, send, c
     """The real process: status 0, and everything that was sent is stored."""
     messages = of_topic(simulated_messages)[:5]
     topic = send(messages) + TOPIC
-    with _readstreams(
+    with readstreams(
         FINK_CREDENTIAL_URL=cluster, FINK_CREDENTIAL_GROUP_ID=topic, FINK_TOPIC=topic
     ) as process:
-        _read_until(process, "5 stored")
+        read_until(process, "5 stored")
         process.send_signal(number)
         assert process.wait(10) == 0
     assert Alert.objects.count() == 5
 
 
 def test_a_signal_ends_a_reader_whose_broker_is_away():
-    with _readstreams(
+    with readstreams(
         FINK_CREDENTIAL_URL="127.0.0.1:1", FINK_CREDENTIAL_GROUP_ID="g", FINK_TOPIC="t"
     ) as process:
-        assert "127.0.0.1:1 cannot be reached, trying again" in _read_until(process, "cannot be reached")
+        assert "127.0.0.1:1 cannot be reached, trying again" in read_until(process, "cannot be reached")
         process.terminate()
         assert process.wait(10) == 0
 
 
 def test_without_credentials_the_reader_says_so_and_waits():
-    with _readstreams() as process:
-        said = _read_until(process, "waiting for a signal")
+    with readstreams() as process:
+        said = read_until(process, "waiting for a signal")
         assert "set FINK_CREDENTIAL_URL, FINK_CREDENTIAL_GROUP_ID, FINK_TOPIC" in said
         assert "FINK_LSST_CREDENTIAL_URL" in said
         assert "Traceback" not in said
         process.terminate()
         assert process.wait(10) == 0
-
-
-@contextmanager
-def _readstreams(**environment) -> Iterator[subprocess.Popen]:
-    """The command in a process of its own, on this test's database."""
-    database = connection.settings_dict
-    if connection.vendor == "sqlite":
-        address = f"sqlite:///{database['NAME']}"
-    else:
-        host = database["OPTIONS"].get("host", "")
-        address = f"postgres://{database['USER']}:@/{database['NAME']}?host={host}"
-    with subprocess.Popen(
-        [sys.executable, "manage.py", "readstreams"],
-        env=os.environ
-        | {
-            "DJANGO_SETTINGS_MODULE": "fink_tom_site.settings",
-            "DATABASE_URL": address,
-            "HOME": "/nonexistent",
-        }
-        | environment,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        watchdog = threading.Timer(DEADLINE_S, process.kill)
-        watchdog.start()
-        try:
-            yield process
-        finally:
-            watchdog.cancel()
-            process.kill()
-
-
-def _read_until(process: subprocess.Popen, text: str) -> str:
-    """What the process says up to the line with `text`."""
-    said = ""
-    for line in process.stderr:
-        said += line
-        if text in line:
-            return said
-    pytest.fail(f"it ended without saying {text!r}:\n{said}")
-
-
-def _wait(condition) -> None:
-    """Until `condition` holds; fails after a minute."""
-    deadline = time.monotonic() + DEADLINE_S
-    pause = threading.Event()
-    while not condition():
-        assert time.monotonic() < deadline, "waited for a minute"
-        pause.wait(0.1)
 
 
 # --- Configuration -----------------------------------------------------------------------------

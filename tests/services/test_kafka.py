@@ -6,28 +6,24 @@ Groups that share a topic, crashes of either side, passwords, times, and the cli
 import json
 import threading
 import uuid
-from collections import Counter
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import fastavro
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 from django.core.management import call_command
-from django.db import connections, transaction
-from tom_dataproducts.models import PhotometryReducedDatum
-from tom_targets.models import BaseTarget, TargetList, TargetName
+from django.db import connections
 
 from tests.conftest import SHARED_ALERTS
+from tests.contents import assert_same, contents, undisturbed
 from tests.db.test_real_alerts import ALERTS, check_stored_rows
 from tests.services import short_sessions
 from tests.services.needs import wait_until
 from tom_fink.alertstream import FinkAlertStream
 from tom_fink.decode import Message, decode_one
-from tom_fink.models import Alert, Cutout, FinkObject, RejectedMessage, TopicAlert
+from tom_fink.models import Alert
 from tom_fink.simulate import serialise, simulated_alerts
 from tom_fink.simulate.schemas import SCHEMAS
-from tom_fink.store import store_messages
 
 pytestmark = [
     pytest.mark.services,
@@ -141,50 +137,6 @@ def ids(messages: list[Message]) -> set[str]:
 def stored_ids() -> set[str]:
     """The ids of the alerts in the database."""
     return set(Alert.objects.values_list("alert_id", flat=True))
-
-
-def contents() -> dict[str, Counter]:
-    """What is stored, told by names and times.
-
-    Not by keys, which depend on the order, as does a target's position: it is that of the first alert.
-    """
-    rows = {
-        "objects": FinkObject.objects.values_list(
-            "survey", "object_id", "target__name", "alert_count", "first_seen", "last_seen", "summary_at",
-            "mag_ab", "is_positive", "band", "fink_class",
-        ),
-        "alerts": Alert.objects.values_list("survey", "alert_id", "target__name", "fink_object__object_id"),
-        "deliveries": TopicAlert.objects.values_list("topic__name", "alert__survey", "alert__alert_id"),
-        "targets": BaseTarget.objects.values_list("name", "type", "permissions"),
-        "names": TargetName.objects.values_list("target__name", "name"),
-        "members": TargetList.targets.through.objects.values_list("targetlist__name", "basetarget__name"),
-        "points": PhotometryReducedDatum.objects.values_list(
-            "target__name", "timestamp", "bandpass", "brightness", "limit", "reduction_version",
-        ),
-        "cutouts": Cutout.objects.values_list("alert__survey", "alert__alert_id", "kind"),
-        "rejected": RejectedMessage.objects.values_list("digest"),
-    }  # fmt: skip
-    return {label: Counter(found.order_by()) for label, found in rows.items()}
-
-
-def undisturbed(messages: list[Message], topic: str) -> dict[str, Counter]:
-    """What is stored when one writer gets the messages in order; taken back again."""
-    with transaction.atomic():
-        store_messages([replace(message, topic=topic) for message in messages])
-        found = contents()
-        transaction.set_rollback(True)
-    assert found["alerts"].total() == len({message.value for message in messages})
-    assert not Alert.objects.exists()
-    return found
-
-
-def assert_same(found: dict[str, Counter], expected: dict[str, Counter]) -> None:
-    for label in expected:
-        missing, extra = expected[label] - found[label], found[label] - expected[label]
-        assert not missing, (
-            f"{label}: {len(missing)} missing, {len(extra)} others: {list(missing)[:3]}, {list(extra)[:3]}"
-        )
-        assert not extra, f"{label}: {len(extra)} too many: {list(extra)[:3]}"
 
 
 # --- Real alerts -------------------------------------------------------------------------------

@@ -1,8 +1,10 @@
 """A batch of messages, or of alerts that are decoded already, into the database."""
 
 import logging
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Any
 
 import polars as pl
@@ -15,66 +17,108 @@ from tom_fink.store.alerts import known_alerts, store_alerts
 from tom_fink.store.cutouts import store_cutouts
 from tom_fink.store.objects import lock_objects, update_objects
 from tom_fink.store.photometry import store_photometry
-from tom_fink.store.rejected import store_rejected
+from tom_fink.store.rejected import Rejection, store_rejected
 from tom_fink.store.targets import announce, assign_targets
 from tom_fink.store.topics import add_to_lists, topics_named
 from tom_fink.surveys import normalise
+from tom_fink.text import printable
 
 logger = logging.getLogger(__name__)
 
 
+class Fate(StrEnum):
+    """What became of a message. Each has exactly one."""
+
+    STORED = "stored"
+    DUPLICATE = "duplicate"  # its alert is in the database already
+    REJECTED = "rejected"
+    HANDLED = "handled"  # by a handler of the user's
+
+
 @dataclass
 class Outcome:
-    """What became of a batch: its messages by fate, the points offered, and the alerts (frames.ALERTS
-    with their topic) for those who want to say more."""
+    """What became of a batch: the fate of each message by its index, the points offered, and the
+    alerts (frames.ALERTS with their topic) for those who want to say more."""
 
-    stored: int = 0
-    duplicate: int = 0
-    rejected: int = 0
-    handled: int = 0  # by a handler of the user's
+    fates: dict[int, Fate] = field(default_factory=dict)
     points: int = 0
     alerts: pl.DataFrame | None = None
 
-    def __iadd__(self, other: "Outcome") -> "Outcome":
-        for name in ("stored", "duplicate", "rejected", "handled", "points"):
-            setattr(self, name, getattr(self, name) + getattr(other, name))
+    def add(self, other: "Outcome") -> "Outcome":
+        """Take in the outcome of other messages of the same batch."""
+        self.fates |= other.fates
+        self.points += other.points
         if other.alerts is not None:
             self.alerts = other.alerts if self.alerts is None else pl.concat([self.alerts, other.alerts])
         return self
 
     @property
+    def counts(self) -> Counter:
+        """How many messages had which fate."""
+        return Counter(self.fates.values())
+
+    @property
     def messages(self) -> int:
         """How many messages the batch had."""
-        return self.stored + self.duplicate + self.rejected + self.handled
+        return len(self.fates)
+
+    @property
+    def stored(self) -> int:
+        """How many messages brought a new alert."""
+        return self.counts[Fate.STORED]
+
+    @property
+    def duplicate(self) -> int:
+        """How many messages brought an alert that was known."""
+        return self.counts[Fate.DUPLICATE]
+
+    @property
+    def rejected(self) -> int:
+        """How many messages are kept as rejected ones."""
+        return self.counts[Fate.REJECTED]
+
+    @property
+    def handled(self) -> int:
+        """How many messages went to a handler of the user's."""
+        return self.counts[Fate.HANDLED]
 
 
 def store_messages(messages: list[Message]) -> Outcome:
-    """Store what the messages hold; what holds no alert becomes a `RejectedMessage`. One transaction.
-
-    A message whose alert the database refuses (a text too long, say) is rejected by itself, so that
-    it cannot hold up the others for ever. Faults of the database itself are raised.
-    """
+    """Decode the messages in this process and store what they hold; see `store_tidy`."""
     decoded = decode(messages)
     tidy, errors = normalise(decoded.frames)
-    errors |= decoded.errors
-    try:
-        with transaction.atomic():
-            store_rejected([(messages[index], str(error)) for index, error in sorted(errors.items())])
-            outcome = _write(tidy, messages)
-    except (DataError, IntegrityError) as error:
-        if len(messages) == 1:
-            store_rejected([(messages[0], f"The database refuses the alert: {error}")])
-            return Outcome(rejected=1)
-        logger.warning(
-            "A batch of %d is stored one by one, since the database said: %s", len(messages), error
-        )
-        outcome = Outcome()
-        with transaction.atomic():
-            for message in messages:
-                outcome += store_messages([message])
+    return store_tidy(tidy, errors | decoded.errors, messages)
+
+
+def store_tidy(tidy: Tidy, errors: dict[int, BadMessage], messages: list[Message]) -> Outcome:
+    """Store alerts; what holds none, by `errors`, becomes a `RejectedMessage`. One transaction.
+
+    The column `message` of the frames and the keys of `errors` are indices in `messages`; those in
+    neither are somebody else's. An alert that the database refuses is rejected by itself, so that it
+    cannot hold up the others for ever. Faults of the database itself are raised.
+    """
+    with transaction.atomic():
+        outcome = reject(messages, errors)
+        try:
+            with transaction.atomic():
+                return outcome.add(_write(tidy, messages))
+        except (DataError, IntegrityError) as error:
+            indices = tidy.alerts[MESSAGE].to_list()
+            if len(indices) > 1:
+                logger.warning(
+                    "A batch of %d is stored one by one, since the database said: %s",
+                    len(indices),
+                    printable(str(error), 500),
+                )
+        for index in indices:
+            try:
+                with transaction.atomic():
+                    outcome.add(_write(_only(tidy, index), messages))
+            except (DataError, IntegrityError) as error:
+                refusal = BadMessage(f"The database refuses the alert: {error}")
+                refusal.__cause__ = error
+                outcome.add(reject(messages, {index: refusal}))
         return outcome
-    outcome.rejected = len(errors)
-    return outcome
 
 
 def store_records(records: list[dict[str, Any]], topic: str) -> Outcome:
@@ -92,10 +136,16 @@ def store_records(records: list[dict[str, Any]], topic: str) -> Outcome:
         return _write(tidy, messages)
 
 
+def reject(messages: list[Message], errors: dict[int, Exception]) -> Outcome:
+    """Keep the messages at these indices as rejected ones, each for its reason."""
+    store_rejected([Rejection(messages[index], error) for index, error in sorted(errors.items())])
+    return Outcome(dict.fromkeys(errors, Fate.REJECTED))
+
+
 def _write(tidy: Tidy, messages: list[Message]) -> Outcome:
     alerts = tidy.alerts
     if alerts.is_empty():
-        return Outcome(alerts=alerts)
+        return Outcome()
     origins = pl.DataFrame(
         {
             MESSAGE: range(len(messages)),
@@ -106,8 +156,12 @@ def _write(tidy: Tidy, messages: list[Message]) -> Outcome:
         },
         schema_overrides={MESSAGE: pl.UInt32, "partition": pl.Int32, "offset": pl.Int64},
     )
-    alerts = alerts.join(origins, on=MESSAGE, how="left", maintain_order="left").with_columns(
-        pl.coalesce("body", "object_id").alias("object_key")
+    # In the order of the messages, and not of their schemas: the first alert of an object gives its
+    # target the position, wherever the batch was cut.
+    alerts = (
+        alerts.sort(MESSAGE)
+        .join(origins, on=MESSAGE, how="left", maintain_order="left")
+        .with_columns(pl.coalesce("body", "object_id").alias("object_key"))
     )
     topics = topics_named(alerts.unique("topic").select("topic", "survey").rows())
 
@@ -123,9 +177,12 @@ def _write(tidy: Tidy, messages: list[Message]) -> Outcome:
     store_cutouts(unknown, objects, stored)
     update_objects(unknown, objects)
     announce(created)
-    return Outcome(
-        stored=unknown.height, duplicate=alerts.height - unknown.height, points=points, alerts=alerts
-    )
+    fates = dict.fromkeys(alerts[MESSAGE], Fate.DUPLICATE) | dict.fromkeys(unknown[MESSAGE], Fate.STORED)
+    return Outcome(fates, points, alerts)
+
+
+def _only(tidy: Tidy, index: int) -> Tidy:
+    return Tidy(*(frame.filter(pl.col(MESSAGE) == index) for frame in (tidy.alerts, tidy.detections)))
 
 
 def _without_known(alerts: pl.DataFrame) -> pl.DataFrame:

@@ -1,6 +1,5 @@
 """Read the alert streams of ALERT_STREAMS: Fink's, and those of tom_alertstreams."""
 
-import argparse
 import sys
 from contextlib import suppress
 
@@ -10,22 +9,12 @@ from django.core.management.base import BaseCommand, CommandError
 from tom_alertstreams.alertstreams.alertstream import get_alert_streams
 
 from tom_fink.alertstream import FinkAlertStream
+from tom_fink.batch import Limits
+from tom_fink.check import COULD_NOT_ASK, FAULT, OK, check, worst
 from tom_fink.errors import ConfigurationError, MissingCredentials
-from tom_fink.reader import Limits
+from tom_fink.management.arguments import positive
+from tom_fink.streams import fink_streams
 from tom_fink.supervisor import Supervisor
-
-
-def positive(cast: type):
-    """A reader of positive numbers for argparse."""
-
-    def read(text: str):
-        value = cast(text)
-        if not 0 < value < float("inf"):
-            raise argparse.ArgumentTypeError(f"{text} is not a positive number")
-        return value
-
-    read.__name__ = "number"
-    return read
 
 
 class Command(BaseCommand):
@@ -44,11 +33,33 @@ class Command(BaseCommand):
             help="end each Fink stream when it has brought nothing for so long",
         )
 
+        parser.add_argument(
+            "--check",
+            action="store_true",
+            help="read nothing: say whether broker, topics, group and database can be used",
+        )
+
     def handle(self, *args, **options):
+        if options["check"]:
+            sys.exit(self._check_all())
         limits = Limits(messages=options["max_messages"], idle_s=options["stop_when_idle"])
         status = Supervisor(self._streams(), limits).run()
         if status:
             sys.exit(status)
+
+    def _check_all(self) -> int:
+        """Print each finding; 0, 1 for a fault, 2 if no stream could be asked."""
+        try:
+            streams = fink_streams()
+        except ImproperlyConfigured as error:
+            raise CommandError(f"ALERT_STREAMS: {error}") from error
+        findings = []
+        words = {OK: "ok", FAULT: "FAULT", COULD_NOT_ASK: "not asked"}
+        for finding in check(streams):
+            findings.append(finding)
+            self.stdout.write(f"{words[finding.status]}: {finding.text}")
+            self.stdout.flush()
+        return worst(findings)
 
     def _streams(self) -> list:
         try:
