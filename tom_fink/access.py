@@ -53,6 +53,25 @@ def visible_topics(user):
     return Topic.objects.filter(allowed)
 
 
+def sees_all_accounts(user) -> bool:
+    """Whether `user` may see the whole ledger: superusers, and staff who may see it in the admin.
+
+    Others see what it says of the visible topics. A topic that brought nothing but messages without an
+    alert is no row of `Topic`, and so not among them.
+    """
+    return user.is_superuser or (user.is_staff and user.has_perm("tom_fink.view_partitionledger"))
+
+
+def sees_readers(user) -> bool:
+    """Whether `user` may know the names of groups, hosts and processes: who may in the admin."""
+    return user.is_superuser or (user.is_staff and user.has_perm("tom_fink.view_reader"))
+
+
+def sees_rejected(user) -> bool:
+    """Whether the admin shows `user` the rejected messages."""
+    return user.is_staff and user.has_perm("tom_fink.view_rejectedmessage")
+
+
 def visible_objects(user, topic=None):
     """Objects whose target `user` may see; with `topic`, a visible one, those that came in it.
 

@@ -8,6 +8,7 @@ app_name = "fink"
 
 urlpatterns = [
     path("", views.TopicListView.as_view(), name="topics"),
+    path("status/", views.StatusView.as_view(), name="status"),
     # Kafka allows no slash in a topic's name; `path` takes one all the same, so that a row with a strange
     # name cannot break the page that lists it.
     path("topics/<path:topic>/", views.TopicView.as_view(), name="topic"),

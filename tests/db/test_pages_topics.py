@@ -132,7 +132,7 @@ class TestQueries:
         for rows in (5, 50):
             for number in range(rows):
                 make_object(make_topic(f"topic-{rows}-{number}"), f"ZTF{rows}-{number}", LEVELS[number % 3])
-            with django_assert_max_num_queries(14) as queries:
+            with django_assert_max_num_queries(16) as queries:
                 client.get(reverse("fink:topics"))
             taken[rows] = len(queries)
         assert taken[5] == taken[50]
@@ -145,7 +145,7 @@ class TestQueries:
         for rows in (5, 50):
             for number in range(rows):
                 make_object(topic, f"ZTF{rows}-{number}", LEVELS[number % 3])
-            with django_assert_max_num_queries(14) as queries:
+            with django_assert_max_num_queries(16) as queries:
                 client.get(address, {"sort": "position", "query": "ZTF"}, headers=HTMX if htmx else {})
             taken[rows] = len(queries)
         assert taken[5] == taken[50]

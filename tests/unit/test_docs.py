@@ -25,6 +25,7 @@ PROJECT_FILE = re.compile(r"(?<![\w/.])(?:tom_fink|fink_tom_site|tests|docs|requ
 OTHER_NAMES = """
     TEST_DATABASE VENV PYTHON ONCE OPTIONS HOST READ_ONLY PUBLIC OPEN PRIVATE SURVEYS INSTRUMENTS FILE TIME
     VERSION LEVEL LOGGER MESSAGE NAME FULL NORMAL SIGTERM TARGET_MODEL_CLASS NON_SIDEREAL
+    PLAINTEXT SASL_PLAINTEXT SASL_SSL PLAIN SCRAM OAUTHBEARER VARIABLES FINK_KAFKA_ FINK_LSST_KAFKA_
 """
 # Split, so that this file does not name them itself
 REGISTRIES = r"py" r"pi\.org|python" r"hosted\.org|npm" r"js\.(?:org|com)|repo1?\.maven|static\.crates"
@@ -114,7 +115,9 @@ def test_code_and_files_exist(page):
             assert (ROOT / path).exists(), path
 
 
-@pytest.mark.parametrize("name", ["readstreams", "publish_alerts", "simulate_alerts"])
+@pytest.mark.parametrize(
+    "name", ["readstreams", "publish_alerts", "ingest_alerts", "simulate_alerts", "fink_offsets", "fink_status"]
+)
 def test_the_reference_lists_every_option(name):
     assert listed_under(f"### `manage.py {name}`") == options_of(name) - options(BaseCommand())
 

@@ -11,10 +11,11 @@ from django.views.generic import TemplateView
 from django_filters.views import FilterView
 from tom_common.htmx_table import HTMXTableViewMixin
 
-from tom_fink.access import visible_deliveries, visible_objects, visible_topics
+from tom_fink.access import sees_all_accounts, visible_deliveries, visible_objects, visible_topics
 from tom_fink.filters import FinkObjectFilterSet
 from tom_fink.models import FinkObject
 from tom_fink.tables import FinkObjectTable
+from tom_fink.views.status import account_of, notices
 
 
 class TopicListView(TemplateView):
@@ -29,7 +30,12 @@ class TopicListView(TemplateView):
         counts = topic_counts(user, topics, timezone.now())
         for topic in topics:
             topic.counts = counts.get(topic.pk, {"objects": 0, "last_day": 0, "last_week": 0, "newest": None})
-        return super().get_context_data(**kwargs, topics=topics)
+        return super().get_context_data(
+            **kwargs,
+            topics=topics,
+            stream_notices=notices(user, [topic.name for topic in topics]),
+            has_status=bool(topics) or sees_all_accounts(user),
+        )
 
     def render_to_response(self, context, **kwargs):
         response = super().render_to_response(context, **kwargs)
@@ -72,6 +78,11 @@ class TopicView(HTMXTableViewMixin, FilterView):
         # PostgreSQL refuses a NUL in a text, and raises.
         name = self.kwargs["topic"].replace("\x00", "\ufffd")
         return get_object_or_404(visible_topics(self.request.user).select_related("target_list"), name=name)
+
+    @cached_property
+    def account(self):
+        """The topic's ledger, for the template of the whole page: an HTMX request does not ask."""
+        return account_of(self.topic)
 
     def get_queryset(self):
         return visible_objects(self.request.user, self.topic).select_related("target")
