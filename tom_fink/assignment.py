@@ -14,6 +14,7 @@ from tom_fink.partitions import Found, Start, start_of
 logger = logging.getLogger(__name__)
 
 BROKER_TIMEOUT_S = 10.0
+PROBE_TIMEOUT_S = 1.0
 
 
 class Assignment:
@@ -80,19 +81,23 @@ class Assignment:
             starts.append(start)
         return starts
 
-    def settle(self, consumer: Consumer, starts: list[Start]) -> None:
-        """Commit where the reader starts, and begin to read there. Raises `KafkaException`.
+    def commit(self, consumer: Consumer, starts: list[Start], *, new: bool) -> None:
+        """Commit where the reader starts, in the partitions that are new to the group or in the others.
 
-        Else a reader that starts at the end and stops before the first alert would start at the new
-        end next time, and miss what came between.
+        Raises `KafkaException`. Of a new group this comes first of all: else a reader that starts at the
+        end and stops before the first alert would start at the new end next time, and miss what came
+        between. Of others it comes last, when the ledger has what was lost.
         """
-        places = [
-            TopicPartition(p.topic, p.partition, start.offset)
-            for p, start in zip(self.unsettled, starts, strict=True)
+        chosen = [
+            place for place, start in zip(self._places(starts), starts, strict=True) if start.is_new == new
         ]
-        for answer in consumer.commit(offsets=places, asynchronous=False) if places else ():
+        for answer in consumer.commit(offsets=chosen, asynchronous=False) if chosen else ():
             if answer.error:
                 raise KafkaException(answer.error)
+
+    def settle(self, consumer: Consumer, starts: list[Start]) -> None:
+        """Begin to read there."""
+        places = self._places(starts)
         consumer.assign(places)
         consumer.resume(places)  # librdkafka keeps them paused if they were when they were taken away
         self._expected = {(p.topic, p.partition): p.offset for p in places}
@@ -101,6 +106,12 @@ class Assignment:
         logger.info(
             "Reading %s", ", ".join(f"{topic} ({n} partitions)" for topic, n in sorted(counts.items()))
         )
+
+    def _places(self, starts: list[Start]) -> list[TopicPartition]:
+        return [
+            TopicPartition(p.topic, p.partition, start.offset)
+            for p, start in zip(self.unsettled, starts, strict=True)
+        ]
 
     def gaps(self, consumer: Consumer, place: Place, offset: int) -> list[Gap]:
         """What is missing before a message that has come. To be called for each message, in order."""
@@ -115,10 +126,17 @@ class Assignment:
         return gaps_before(place, expected, offset, low)
 
     def ends(self, consumer: Consumer) -> dict[Place, int]:
-        """The broker's end of each partition that is read, as its last answers told."""
-        found = {}
+        """The broker's end of each partition that is read; nothing while the broker is away.
+
+        It is asked for one of them. For the others its answers to the reader's own requests are new enough.
+        """
+        found: dict[Place, int] = {}
         for place in self._expected:
-            _, high = consumer.get_watermark_offsets(TopicPartition(*place), cached=True)
+            try:
+                asked = {"cached": True} if found else {"timeout": PROBE_TIMEOUT_S}
+                _, high = consumer.get_watermark_offsets(TopicPartition(*place), **asked)
+            except KafkaException:
+                return found
             if high >= 0:
                 found[place] = high
         return found

@@ -38,8 +38,8 @@ class Sink(Protocol):
     def positions(self, places: list[Place]) -> dict[Place, int]:
         """Up to where the ledger knows these partitions."""
 
-    def begin_anew(self, places: dict[Place, int]) -> None:
-        """Tell the ledger that these topics were made anew, and where they begin."""
+    def open(self, starts: dict[Place, int], made_anew: set[Place]) -> None:
+        """Tell the ledger where this reader starts, and which topics were made anew since it was there."""
 
     def beat(self, ends: dict[Place, int]) -> None:
         """A sign of life, and the ends of the partitions that are read."""

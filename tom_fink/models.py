@@ -227,6 +227,7 @@ class PartitionLedger(models.Model):
         default=0, help_text=_("Of those read: messages that had been read before")
     )
     lost = models.BigIntegerField(default=0, help_text=_("Removed by the broker before they were read"))
+    lost_at = models.DateTimeField(null=True, help_text=_("When a loss was noticed last"))
     skipped = models.BigIntegerField(
         default=0, help_text=_("Passed over on somebody's order, or no messages")
     )

@@ -32,6 +32,7 @@ class Start:
         False  # the topic was deleted and made again: the ledger's offsets are another topic's
     )
     remark: str = ""
+    is_new: bool = False  # neither the broker nor the ledger knew the group here
 
 
 def start_of(found: Found) -> Start:
@@ -53,7 +54,7 @@ def start_of(found: Found) -> Start:
     accounted = None if is_made_anew else found.accounted
     remark = ""
     if committed is None and found.accounted is None:
-        return Start(low if found.begin is None else found.begin)
+        return Start(low if found.begin is None else found.begin, is_new=True)
     if committed is None:
         wanted = low
         remark = "the broker has no offset of the group any more: read from the oldest alert"

@@ -153,12 +153,14 @@ class AlertReader:
             places = [(p.topic, p.partition) for p in assignment.unsettled]
             accounted = self._waiting.insist(lambda: self.sink.positions(places), "The ledger")
             starts = assignment.ask(consumer, accounted)
-            anew = {place: s.offset for place, s in zip(places, starts, strict=True) if s.is_made_anew}
-            if anew:
-                self._waiting.insist(lambda: self.sink.begin_anew(anew), "The ledger")
+            assignment.commit(consumer, starts, new=True)
+            offsets = {place: start.offset for place, start in zip(places, starts, strict=True)}
             gaps = [start.gap for start in starts if start.gap]
             if gaps:
                 self._enter_gaps(gaps)
+            made_anew = {place for place, start in zip(places, starts, strict=True) if start.is_made_anew}
+            self._waiting.insist(lambda: self.sink.open(offsets, made_anew), "The ledger")
+            assignment.commit(consumer, starts, new=False)
             assignment.settle(consumer, starts)
             self._last_news, self._next_beat = time.monotonic(), 0.0
         except KafkaException as error:

@@ -69,10 +69,10 @@ class DatabaseSink:
         with _database():
             return ledger.positions(self._options.group_id, places)
 
-    def begin_anew(self, places: dict[Place, int]) -> None:
-        """Tell the ledger that these topics were made anew. Raises `StoreUnavailable`."""
-        with _database(), transaction.atomic():
-            ledger.begin_anew(self._options.group_id, places)
+    def open(self, starts: dict[Place, int], made_anew: set[Place]) -> None:
+        """Tell the ledger where this reader starts. Raises `StoreUnavailable`."""
+        with _database():
+            ledger.open_accounts(self._options.group_id, starts, made_anew)
 
     def beat(self, ends: dict[Place, int]) -> None:
         """A sign of life, the ends of the partitions, and once an hour what is old is deleted.

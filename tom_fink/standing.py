@@ -3,13 +3,14 @@
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import IntEnum
 from typing import Any
 
 from tom_fink.text import printable
 
 IDLE_AFTER_S = 300.0  # alerts that wait so long, and none is read meanwhile, are worth a word
+LOSS_IS_NEWS = timedelta(days=7)
 NAMED = 3  # topics in a sentence; the table has them all
 
 # Up to how many seconds which unit is said, and how many seconds it has.
@@ -46,7 +47,13 @@ def standing(status: dict[str, Any]) -> list[Finding]:
     The last finding tells what is well, if anything is. No sentence names a group, a host or a process.
     """
     entries, readers = status["topics"], status["readers"]
-    found = [*_lost(entries), *_sums(entries), *_readers(status), *_waiting(status), *_rejected(status)]
+    found = [
+        *_lost(entries, status["at"]),
+        *_sums(entries),
+        *_readers(status),
+        *_waiting(status),
+        *_rejected(status),
+    ]
     if not entries:
         found.append(Finding(Level.NOTICE, "nothing", "No message has been read yet."))
     found.sort(key=lambda finding: -finding.level)
@@ -68,16 +75,22 @@ def duration(seconds: float) -> str:
     return f"{'−' if seconds < 0 else ''}{value:,.{digits}f} {name}"
 
 
-def _lost(entries: list[dict[str, Any]]) -> Iterable[Finding]:
+def _lost(entries: list[dict[str, Any]], now: datetime) -> Iterable[Finding]:
+    """A loss cannot be mended here. After some days it is a fact, and no alarm any more."""
     lost: dict[str, int] = defaultdict(int)
+    noticed_at = None
     for entry in entries:
         if entry["lost"]:
             lost[entry["topic"]] += entry["lost"]
+            noticed_at = max(noticed_at or entry["lost_at"], entry["lost_at"])
     if lost:
         total = sum(lost.values())
         were = "was" if total == 1 else "were"
-        text = f"Lost: {_alerts(total)} of {_names(lost)} {were} removed by the broker before being read."
-        yield Finding(Level.FAULT, "lost", text)
+        text = (
+            f"Lost: {_alerts(total)} of {_names(lost)} {were} removed by the broker before being read; "
+            f"noticed last on {_moment(noticed_at, now)}."
+        )
+        yield Finding(Level.FAULT if now - noticed_at < LOSS_IS_NEWS else Level.NOTICE, "lost", text)
 
 
 def _sums(entries: list[dict[str, Any]]) -> Iterable[Finding]:

@@ -88,6 +88,7 @@ def _sum(group_id: str, topic: str, rows: list[PartitionLedger]) -> dict[str, An
         **sums,
         "waiting": sum(max(0, row.end_offset - row.next_offset) for row in known) if known else None,
         "waiting_seen_at": min((row.seen_at for row in known), default=None),
+        "lost_at": max((row.lost_at for row in rows if row.lost_at), default=None),
         "updated_at": max(row.updated_at for row in rows),
         "touched_at": max(time for row in rows for time in (row.updated_at, row.seen_at) if time),
         "adds_up": sums["read"] == sum(sums[name] for name in ("stored", "duplicate", "rejected", "handled")),

@@ -24,6 +24,7 @@ def account(topic="fink_sn_ztf", partition=0, group="secret-group", *, waiting=0
         read=10,
         stored=10,
         lost=lost,
+        lost_at=now if lost else None,
         **({"end_offset": 10 + lost + waiting, "seen_at": now, "updated_at": now} | values),
     )
 

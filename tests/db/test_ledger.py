@@ -91,6 +91,24 @@ def test_a_hole_that_nobody_explains_is_not_passed_over():
     assert row() == {"next_offset": 6, "read": 3, "stored": 3, "skipped": 3}
 
 
+def test_an_account_is_opened_once():
+    ledger.open_accounts(GROUP, {(TOPIC, 0): 40})
+    assert row() == {"first_offset": 40, "next_offset": 40}
+    ledger.open_accounts(GROUP, {(TOPIC, 0): 10})
+    enter([40])
+    assert row() == {"first_offset": 40, "next_offset": 41, "read": 1, "stored": 1}
+
+
+def test_when_a_loss_was_noticed():
+    enter([0])
+    assert PartitionLedger.objects.get().lost_at is None
+    enter([], gaps=[gap(1, 10)])
+    noticed = PartitionLedger.objects.get().lost_at
+    assert noticed is not None
+    enter([10])
+    assert PartitionLedger.objects.get().lost_at == noticed
+
+
 def test_positions():
     enter([0, 1])
     enter([7], partition=1)
@@ -117,7 +135,7 @@ def test_what_was_lost_before_somebody_moves_the_group_is_lost():
 
 def test_a_topic_that_was_made_anew():
     enter([5, 6, 7])
-    ledger.begin_anew(GROUP, {(TOPIC, 0): 0})
+    ledger.open_accounts(GROUP, {(TOPIC, 0): 0}, made_anew=[(TOPIC, 0)])
     enter([0, 1], "s")
     found = row()
     assert (found["next_offset"], found["read"]) == (2, 5)

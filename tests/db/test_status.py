@@ -26,6 +26,8 @@ def account(topic="fink_a", partition=0, group="g", waiting=0, age=timedelta(sec
     read = sum(fates.values())
     next_offset = read + values.get("lost", 0) + values.get("skipped", 0) - values.get("replayed", 0)
     defaults = {"end_offset": next_offset + waiting, "seen_at": NOW - age, "updated_at": NOW - age}
+    if values.get("lost"):
+        defaults["lost_at"] = NOW - age
     return PartitionLedger.objects.create(
         group_id=group,
         topic=topic,

@@ -17,7 +17,7 @@ def histogram(values_ms: list[float | None]) -> dict[str, int]:
 @pytest.mark.parametrize("percent", [1, 25, 50, 90, 99, 99.9, 100])
 def test_percentiles_are_right_to_one_percent(percent):
     """Nearest rank: the smallest value that at least so many percent of the values do not exceed."""
-    chance = random.Random(4)
+    chance = random.Random(4)  # noqa: S311 - no secret
     values = [10 ** chance.uniform(0.5, 8) for _ in range(5000)]
     exact = sorted(values)[max(1, -(-len(values) * percent // 100)).__int__() - 1]
     (found,) = percentiles_s(histogram(values), (percent,))

@@ -20,9 +20,9 @@ def lost(begin, end) -> Gap:
     ("committed", "accounted", "low", "high", "begin", "expected"),
     [
         # a new group
-        (None, None, 100, 1000, None, Start(100)),
-        (None, None, 100, 1000, 1000, Start(1000)),
-        (None, None, 0, 0, None, Start(0)),
+        (None, None, 100, 1000, None, Start(100, is_new=True)),
+        (None, None, 100, 1000, 1000, Start(1000, is_new=True)),
+        (None, None, 0, 0, None, Start(0, is_new=True)),
         # a database that does not know the group
         (500, None, 100, 1000, None, Start(500)),
         (1000, None, 100, 1000, None, Start(1000)),

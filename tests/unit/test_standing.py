@@ -16,7 +16,7 @@ def ago(**span) -> datetime:
 def entry(topic="fink_a", group="g", **values):
     """A topic that is read and has nothing to complain of."""
     return {
-        "topic": topic, "group_id": group, "lost": 0, "adds_up": True, "waiting": 0,
+        "topic": topic, "group_id": group, "lost": 0, "lost_at": ago(hours=2), "adds_up": True, "waiting": 0,
         "waiting_seen_at": ago(seconds=5), "updated_at": ago(minutes=1), "rejected_open": 0,
         "is_left": False, "is_read_now": True,
     } | values  # fmt: skip
@@ -78,7 +78,8 @@ class TestLost:
         found = say(entry(lost=17), readers=[])
         assert found[0] == (
             "FAULT",
-            "Lost: 17 alerts of fink_a were removed by the broker before being read.",
+            "Lost: 17 alerts of fink_a were removed by the broker before being read; noticed last on "
+            "2026-11-23 02:00:00 UTC, 2 h ago.",
         )
         assert not any("nothing was lost" in text for _, text in found)
 
@@ -89,6 +90,12 @@ class TestLost:
         entries = [entry(f"fink_{n}", lost=1000) for n in range(9)] + [entry("fink_0", "old", lost=1)]
         assert "9,001 alerts of fink_0, fink_1, fink_2 and 6 other topics were" in say(*entries)[0][1]
         assert "4,000 alerts of fink_0, fink_1, fink_2 and fink_3 were" in say(*entries[:4])[0][1]
+
+    def test_after_some_days_it_is_no_alarm_any_more(self):
+        assert say(entry(lost=3, lost_at=ago(days=6)))[0][0] == "FAULT"
+        assert say(entry(lost=3, lost_at=ago(days=6)), entry(lost=3, lost_at=ago(days=9)))[0][0] == "FAULT"
+        level, text = say(entry(lost=3, lost_at=ago(days=8)))[0]
+        assert (level, text[:13]) == ("NOTICE", "Lost: 3 alert")
 
     def test_a_topic_that_was_left_has_lost_what_it_has_lost(self):
         assert say(entry(lost=3, is_left=True))[0][0] == "FAULT"

@@ -3,7 +3,7 @@
 It is written last, so that its rows are locked for no longer than the commit takes.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
 
 from django.db import transaction
@@ -38,9 +38,11 @@ def account(
     rows = _locked(group_id, starts, now)
     replayed: set[int] = set()
     for place, row in rows.items():
-        replayed |= _enter(row, by_place.get(place, []), messages, fates, gaps_by_place.get(place, []))
         row.updated_at = now
-    PartitionLedger.objects.bulk_update(rows.values(), [*PartitionLedger.SUMS, "next_offset", "updated_at"])
+        replayed |= _enter(row, by_place.get(place, []), messages, fates, gaps_by_place.get(place, []))
+    PartitionLedger.objects.bulk_update(
+        rows.values(), [*PartitionLedger.SUMS, "next_offset", "lost_at", "updated_at"]
+    )
     return replayed
 
 
@@ -65,6 +67,8 @@ def _enter(
     row.read += len(indices)
     row.replayed += len(indices) - len(new)
     row.lost += lost_count
+    if lost_count:
+        row.lost_at = row.updated_at
     row.skipped += end - row.next_offset - len(new) - lost_count
     row.next_offset = end
     return replayed
@@ -80,19 +84,18 @@ def positions(group_id: str, places: Iterable[Place]) -> dict[Place, int]:
     return {place: offset for place, offset in found.items() if place in wanted}
 
 
-def begin_anew(group_id: str, places: Mapping[Place, int]) -> None:
-    """Go on from these offsets: the topic was made anew, and its offsets count from zero again.
+def open_accounts(group_id: str, starts: Mapping[Place, int], made_anew: Collection[Place] = ()) -> None:
+    """Begin the accounts of partitions that a reader is given, where there are none yet. One transaction.
 
-    What was entered stays; the account's beginning is set so that the sums go on to hold.
+    Those that were made anew go on from their new offsets, which count from zero again: what was entered
+    stays, and the account's beginning is set so that the sums go on to hold.
     """
-    for row in PartitionLedger.objects.select_for_update().filter(
-        group_id=group_id, topic__in={topic for topic, _ in places}
-    ):
-        offset = places.get((row.topic, row.partition))
-        if offset is not None:
-            row.first_offset += offset - row.next_offset
-            row.next_offset = offset
-            row.save(update_fields=["first_offset", "next_offset"])
+    with transaction.atomic():
+        for place, row in _locked(group_id, starts, datetime.now(UTC)).items():
+            if place in made_anew:
+                row.first_offset += starts[place] - row.next_offset
+                row.next_offset = starts[place]
+                row.save(update_fields=["first_offset", "next_offset"])
 
 
 def move(group_id: str, places: Mapping[Place, int], lows: Mapping[Place, int]) -> None:
