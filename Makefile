@@ -5,6 +5,9 @@ PORT ?= 8000
 VENV ?= .venv
 BIN := $(VENV)/bin
 
+# Tests of streams wait for groups to form, so more of them than there are cores
+AT_ONCE ?= --numprocesses 4 --dist worksteal
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-unit test-services lint format requirements clean
 
@@ -15,11 +18,11 @@ demo: $(VENV)/base.stamp  ## A site with a simulated Fink stream; PORT=8000, ONC
 	@$(BIN)/python -m fink_tom_site.demo --port $(PORT) $(if $(ONCE),--once)
 
 test: $(VENV)/dev.stamp  ## The default tests, on SQLite and on PostgreSQL
-	$(BIN)/python -m pytest
-	TEST_DATABASE=postgresql $(BIN)/python -m pytest tests/db
+	$(BIN)/python -m pytest $(AT_ONCE)
+	TEST_DATABASE=postgresql $(BIN)/python -m pytest $(AT_ONCE) tests/db
 
 test-unit: $(VENV)/dev.stamp  ## The tests that need no database
-	$(BIN)/python -m pytest tests/unit
+	$(BIN)/python -m pytest $(AT_ONCE) tests/unit
 
 test-services: $(VENV)/dev.stamp  ## The tests that need Apache Kafka, Chromium or Docker
 	TEST_DATABASE=postgresql $(BIN)/python -m pytest -m services tests/services

@@ -63,14 +63,15 @@ class FinkAlertStream(AlertStream):
         """
         try:
             options = self.options
+            sink = DatabaseSink(options, Handlers(self.alert_handler))
+            patience_s = give_up_after_s()
         except MissingCredentials as error:
             logger.warning("%s", error)
             return None
         except ConfigurationError as error:
             logger.error("%s", error)
             return None
-        sink = DatabaseSink(options, Handlers(self.alert_handler))
-        self._reader = AlertReader(options, sink, limits or Limits(), give_up_after_s())
+        self._reader = AlertReader(options, sink, limits or Limits(), patience_s)
         if self._stopped:
             self._reader.stop()
         logger.info(

@@ -53,6 +53,14 @@ def archive_dir() -> Path | None:
     return Path(value)
 
 
+def check() -> None:
+    """Read every setting of a reader. Raises `ConfigurationError` for one that cannot be used."""
+    target_permission()
+    give_up_after_s()
+    keep_closed_days()
+    archive_dir()
+
+
 def _number(name: str, default: float, unit: str) -> float:
     value = getattr(settings, name, default)
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):

@@ -37,9 +37,11 @@ class DatabaseSink:
     """One stream's way into the database. To be used by one thread, and closed by it."""
 
     def __init__(self, options: StreamOptions, handlers: Handlers):
+        """Connects to nothing. Raises `ConfigurationError` for a setting that cannot be used."""
         self._options = options
         self._handlers = handlers
         self._decoder = Decoder()
+        self._keep_closed_days = keep_closed_days()
         folder = archive_dir()
         self._archive = Archive(folder) if folder else None
         self._self = socket.gethostname(), os.getpid(), options.survey
@@ -85,7 +87,7 @@ class DatabaseSink:
             readers.beat(*self._self, self._options.group_id, self._started_at)
             ledger.note_ends(self._options.group_id, ends, datetime.now(UTC))
             if time.monotonic() >= self._next_prune:
-                prune_rejected(keep_closed_days())
+                prune_rejected(self._keep_closed_days)
                 prune_delays()
                 self._next_prune = time.monotonic() + PRUNE_EVERY_S
 

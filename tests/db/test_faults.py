@@ -8,11 +8,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.db import IntegrityError, InterfaceError, OperationalError, connections
 
 from tests.db.streams import TOPIC, committed, ids, of_topic, read_until, readstreams, wait_until
-from tom_fink import alertstream, archive, patience, reader, supervisor
+from tom_fink import archive, patience, reader, supervisor
 from tom_fink.alertstream import FinkAlertStream
 from tom_fink.errors import ArchiveError, GaveUp
 from tom_fink.handlers import Handlers
@@ -401,6 +401,14 @@ def test_messages_before_the_broker_s_oldest_are_counted_and_said(
     assert RejectedMessage.objects.count() == 0
 
 
-def test_conf_is_read(settings):
-    settings.FINK_GIVE_UP_AFTER = 7.5
-    assert alertstream.give_up_after_s() == 7.5
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("FINK_GIVE_UP_AFTER", "soon"), ("FINK_KEEP_CLOSED_DAYS", -1), ("FINK_ARCHIVE_DIR", "relative/folder")],
+)
+def test_a_setting_that_cannot_be_used_is_one_line(published, settings, caplog, name, value):
+    published("t")
+    setattr(settings, name, value)
+    with pytest.raises(CommandError, match=rf"^{name}=.* cannot be used: it takes"):
+        call_command("readstreams")
+    assert FinkAlertStream(**settings.ALERT_STREAMS[0]["OPTIONS"]).listen() is None
+    assert f"{name}=" in caplog.text

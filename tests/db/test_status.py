@@ -252,7 +252,10 @@ class TestCommand:
         delays(emitted_to_stored={"400": 5}, hours=1)
         lines = self.run().splitlines()
         assert lines[0] == "Ledger at 2026-11-23 04:17:00 UTC"
-        assert lines[1] == "Lost: 17 alerts of fink_a were removed by the broker before being read."
+        assert lines[1] == (
+            "Lost: 17 alerts of fink_a were removed by the broker before being read; "
+            "noticed last on 2026-11-23 04:16:55 UTC, 5 s ago."
+        )
         table = {line.split("  ")[0]: line.split()[-10:] for line in lines if line.startswith("fink_")}
         assert table["fink_a (g)"] == ["10", "8", "1", "1", "0", "0", "0", "0", "17", "3"]
         assert table["fink_a (old)"] == ["10", "8", "1", "1", "0", "0", "0", "0", "0", "0"]

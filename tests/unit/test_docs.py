@@ -24,7 +24,7 @@ PROJECT_FILE = re.compile(r"(?<![\w/.])(?:tom_fink|fink_tom_site|tests|docs|requ
 # Names in capitals that are neither a variable, a Django setting nor an option of a stream
 OTHER_NAMES = """
     TEST_DATABASE VENV PYTHON ONCE OPTIONS HOST READ_ONLY PUBLIC OPEN PRIVATE SURVEYS INSTRUMENTS FILE TIME
-    VERSION LEVEL LOGGER MESSAGE NAME FULL NORMAL SIGTERM TARGET_MODEL_CLASS NON_SIDEREAL
+    VERSION LEVEL LOGGER MESSAGE NAME FULL NORMAL SIGTERM TARGET_MODEL_CLASS NON_SIDEREAL FAULT
     PLAINTEXT SASL_PLAINTEXT SASL_SSL PLAIN SCRAM OAUTHBEARER VARIABLES FINK_KAFKA_ FINK_LSST_KAFKA_
 """
 # Split, so that this file does not name them itself
@@ -116,8 +116,12 @@ def test_code_and_files_exist(page):
 
 
 @pytest.mark.parametrize(
-    "name", ["readstreams", "publish_alerts", "ingest_alerts", "simulate_alerts", "fink_offsets", "fink_status"]
-)
+    "name",
+    [
+        "readstreams", "retry_rejected", "publish_alerts", "ingest_alerts", "simulate_alerts", "fink_offsets",
+        "fink_status",
+    ],
+)  # fmt: skip
 def test_the_reference_lists_every_option(name):
     assert listed_under(f"### `manage.py {name}`") == options_of(name) - options(BaseCommand())
 

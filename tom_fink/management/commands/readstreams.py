@@ -8,6 +8,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
 from tom_alertstreams.alertstreams.alertstream import get_alert_streams
 
+from tom_fink import conf
 from tom_fink.alertstream import FinkAlertStream
 from tom_fink.batch import Limits
 from tom_fink.check import COULD_NOT_ASK, FAULT, OK, check, worst
@@ -69,6 +70,10 @@ class Command(BaseCommand):
                     self._check(stream)
         except (ImproperlyConfigured, ConfigurationError) as error:
             raise CommandError(f"ALERT_STREAMS: {error}") from error
+        try:
+            conf.check()
+        except ConfigurationError as error:
+            raise CommandError(str(error)) from error
         return streams
 
     @staticmethod
