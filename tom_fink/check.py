@@ -27,6 +27,7 @@ class Finding:
 
     status: int
     text: str
+    is_of_broker: bool = False
 
 
 def check(streams: list[FinkAlertStream]) -> Iterator[Finding]:
@@ -49,11 +50,10 @@ def check(streams: list[FinkAlertStream]) -> Iterator[Finding]:
 
 
 def worst(findings: list[Finding]) -> int:
-    """The status of all: a fault if there is one; else whether any stream could be asked."""
-    found = [finding.status for finding in findings]
-    if FAULT in found:
+    """The status of all: a fault if there is one; that nothing could be asked if no broker was."""
+    if any(finding.status == FAULT for finding in findings):
         return FAULT
-    return COULD_NOT_ASK if COULD_NOT_ASK in found and OK not in found[1:] else OK
+    return OK if any(finding.is_of_broker for finding in findings) else COULD_NOT_ASK
 
 
 def _database() -> Finding:
@@ -85,7 +85,7 @@ def _broker(options: StreamOptions) -> Iterator[Finding]:
         reason += hint(reason, options.survey)
         yield Finding(FAULT, f"Broker {options.url}: cannot be used: {reason}")
         return
-    yield Finding(OK, f"Broker {options.url}: answers.")
+    yield Finding(OK, f"Broker {options.url}: answers.", is_of_broker=True)
     partitions = []
     for pattern in options.topics:
         names = sorted(name for name in found.topics if fits(name, pattern) and not name.startswith("__"))

@@ -1,11 +1,14 @@
 """Fixtures of the tests that need services."""
 
-from collections.abc import Iterator
+import uuid
+from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests.services import hurried
 from tests.services.kafka import Kafka
-from tests.services.processes import Processes
+from tests.services.postgres import TEMPLATE, Postgres, as_default
+from tests.services.processes import Process, Processes
 
 
 @pytest.fixture(scope="session")
@@ -23,3 +26,55 @@ def processes(tmp_path) -> Iterator[Processes]:
         yield started
     finally:
         started.kill_all()
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory) -> Iterator[Postgres]:
+    """A PostgreSQL server that may be crashed; the site is migrated into a template of databases."""
+    server = Postgres()
+    try:
+        server.create(TEMPLATE)
+        migrating = Processes(tmp_path_factory.mktemp("migrating"))
+        site = migrating.manage("migrate", "--verbosity", "0", DATABASE_URL=server.address(TEMPLATE))
+        assert site.until_it_ends(120) == 0, site.said
+        yield server
+    finally:
+        server.close()
+
+
+@pytest.fixture
+def site(postgres, django_db_blocker) -> Iterator[str]:
+    """DATABASE_URL of an empty site on the server that may be crashed; it is this test's own database too."""
+    name = f"site_{uuid.uuid4().hex[:8]}"
+    postgres.create(name, TEMPLATE)
+    address = postgres.address(name)
+    with django_db_blocker.unblock():
+        try:
+            with as_default(address):
+                yield address
+        finally:
+            postgres.drop(name)
+
+
+@pytest.fixture
+def unique() -> str:
+    """A name that no other test has, for topics and groups."""
+    return f"t{uuid.uuid4().hex[:8]}"
+
+
+@pytest.fixture
+def command(kafka, site, unique, processes) -> Callable[..., Process]:
+    """A function that starts one of the site's commands, hurried, on the topics `unique` and what begins so."""
+
+    def start(*arguments: str, **environment: str | None) -> Process:
+        variables = {
+            "DATABASE_URL": site,
+            "FINK_CREDENTIAL_URL": kafka.sasl_address,
+            "FINK_CREDENTIAL_USERNAME": kafka.user,
+            "FINK_CREDENTIAL_PASSWORD": kafka.password,
+            "FINK_CREDENTIAL_GROUP_ID": f"group-{unique}",
+            "FINK_TOPIC": f"{unique}*",
+        }
+        return processes.python(hurried.__file__, *arguments, **variables | environment)
+
+    return start
