@@ -36,8 +36,8 @@ PIECE_BYTES = 32_000_000  # of messages handed over at once: memory follows from
 PIPE_BYTES = 2**20  # as much as Linux gives: else the two processes wait for each other every 64 kB
 CAREFUL_S = 10.0  # for a piece that ended the process: fastavro first
 ALONE_S = 3.0  # for one message, which takes 10 ms
-MANY = 10  # messages that did not end: then they get less time, and a batch of 200 such takes four minutes
-ALONE_AFTER_MANY_S = 0.5
+MANY = 10  # messages that did not end: then they get less time, and a batch of 200 such takes five minutes
+ALONE_AFTER_MANY_S = 1.0
 DEATHS = 2  # of the process over one message alone: the first may have been the machine's doing
 ENVIRONMENT = {
     "RUST_BACKTRACE": "0",  # of a panic, of which there may be one a message: 50 ms and 50 MB each

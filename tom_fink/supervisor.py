@@ -68,8 +68,11 @@ class Supervisor:
                 self._idle()
                 return 0
             try:
-                stream, error, outcome = self._ended.get(timeout=0.2)
+                # Without a timeout: up to Python 3.12 SimpleQueue.get waits for ever if a signal's handler
+                # takes longer than its timeout.
+                stream, error, outcome = self._ended.get_nowait()
             except queue.Empty:
+                self._stop.wait(0.2)
                 continue
             del self._threads[stream]
             has_read = has_read or outcome is not None

@@ -1,5 +1,6 @@
 """Fixtures of the tests that need services."""
 
+import sys
 import uuid
 from collections.abc import Callable, Iterator
 
@@ -78,3 +79,14 @@ def command(kafka, site, unique, processes) -> Callable[..., Process]:
         return processes.python(hurried.__file__, *arguments, **variables | environment)
 
     return start
+
+
+@pytest.fixture
+def figure(capsys) -> Callable[[str], None]:
+    """A function that prints what was measured, whatever pytest captures."""
+
+    def say(text: str) -> None:
+        with capsys.disabled():
+            sys.stdout.write(f"\n{text}\n")
+
+    return say
