@@ -10,7 +10,9 @@ from tom_fink.delays import ACCURACY, add, bins, percentiles_s
 
 
 def histogram(values_ms: list[float | None]) -> dict[str, int]:
-    counted = pl.DataFrame({"ms": values_ms}, schema={"ms": pl.Float64}).select(bins(pl.col("ms")).alias("bin"))
+    counted = pl.DataFrame({"ms": values_ms}, schema={"ms": pl.Float64}).select(
+        bins(pl.col("ms")).alias("bin")
+    )
     return {str(number): count for number, count in counted.drop_nulls().group_by("bin").len().rows()}
 
 
