@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tom_fink.avrofile import read_messages
-from tom_fink.decode import Message
+from tom_fink.decoding.decode import Message
+from tom_fink.files.avrofile import read_messages
 from tom_fink.simulate import serialise, simulated_alerts
 
 SHARED_ALERTS = Path(__file__).resolve().parents[2] / "shared" / "alerts"

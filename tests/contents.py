@@ -7,7 +7,7 @@ from django.db import transaction
 from tom_dataproducts.models import PhotometryReducedDatum
 from tom_targets.models import BaseTarget, TargetList, TargetName
 
-from tom_fink.decode import Message
+from tom_fink.decoding.decode import Message
 from tom_fink.models import Alert, Cutout, FinkObject, RejectedMessage, TopicAlert
 from tom_fink.store import store_messages
 

@@ -4,7 +4,7 @@ import random
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from tom_fink.decode import Message
+from tom_fink.decoding.decode import Message
 
 HUGE = (2**7, 2**20, 2**31 - 1, 2**31, 2**40, 2**60, 2**62, -1, -(2**31), -(2**62), -(2**63))
 

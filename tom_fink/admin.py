@@ -139,8 +139,8 @@ class RejectedMessageAdmin(ReadOnlyAdmin):
     @admin.action(description="Try again", permissions=["mend"])
     def try_again(self, request, queryset):
         # Imported here: a web worker has no use for what reads alerts, but for this.
-        from tom_fink.retry import retry
         from tom_fink.store import Fate
+        from tom_fink.stream.retry import retry
 
         keys = list(
             queryset.filter(closed_at=None).order_by("pk").values_list("pk", flat=True)[: RETRY_AT_ONCE + 1]

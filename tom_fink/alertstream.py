@@ -8,13 +8,13 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 from tom_alertstreams.alertstreams.alertstream import AlertStream
 
-from tom_fink.batch import Limits
 from tom_fink.conf import give_up_after_s
 from tom_fink.errors import ConfigurationError, MissingCredentials
-from tom_fink.handlers import ANY_TOPIC, Handlers, alert_logger, alert_saver
-from tom_fink.options import StreamOptions, stream_options
-from tom_fink.reader import AlertReader
-from tom_fink.sink import DatabaseSink
+from tom_fink.kafka.options import StreamOptions, stream_options
+from tom_fink.stream.batch import Limits
+from tom_fink.stream.handlers import ANY_TOPIC, Handlers, alert_logger, alert_saver
+from tom_fink.stream.reader import AlertReader
+from tom_fink.stream.sink import DatabaseSink
 
 __all__ = ["FinkAlertStream", "alert_logger", "alert_saver"]
 

@@ -8,7 +8,7 @@ docs/reference.md, "What is cut, dropped or rejected", has the rules.
 
 import polars as pl
 
-from tom_fink.decode import MESSAGE
+from tom_fink.decoding.decode import MESSAGE
 from tom_fink.text import UNPRINTABLE
 
 CLASS_LENGTH = 100  # characters of `fink_class`

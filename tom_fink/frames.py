@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from tom_fink.decode import MESSAGE
+from tom_fink.decoding.decode import MESSAGE
 from tom_fink.fields import CLASS_LENGTH, MAX_MAG_ERR, MAX_POINTS
 
 UTC_MS = pl.Datetime("ms", "UTC")

@@ -9,9 +9,9 @@ from tom_dataproducts.models import PhotometryReducedDatum
 from tom_targets.models import BaseTarget, Target, TargetList, TargetName
 
 from tests.db.pages import make_topic
+from tom_fink.kafka.options import StreamOptions
+from tom_fink.kafka.producer import AlertProducer, mock_cluster
 from tom_fink.models import Alert, Cutout, FinkObject, RejectedMessage, Topic, TopicAlert
-from tom_fink.options import StreamOptions
-from tom_fink.producer import AlertProducer, mock_cluster
 
 WRITTEN = (
     BaseTarget, TargetName, TargetList, TargetList.targets.through, PhotometryReducedDatum, Topic, FinkObject, Alert,

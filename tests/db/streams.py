@@ -12,7 +12,7 @@ import pytest
 from confluent_kafka import Consumer, TopicPartition
 from django.db import connection
 
-from tom_fink.decode import decode_one
+from tom_fink.decoding.decode import decode_one
 
 TOPIC = "fink_sn_candidates_ztf"
 DEADLINE_S = 60

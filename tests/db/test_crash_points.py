@@ -15,21 +15,21 @@ from tom_targets.models import BaseTarget, TargetList
 
 from tests.contents import contents, undisturbed
 from tests.db.streams import committed, wait_until
-from tom_fink.handlers import Handlers
+from tom_fink.kafka.options import stream_options
 from tom_fink.models import Alert, FinkObject, PartitionLedger, RejectedMessage, Topic
-from tom_fink.options import stream_options
-from tom_fink.reader import AlertReader
-from tom_fink.sink import DatabaseSink
+from tom_fink.stream.handlers import Handlers
+from tom_fink.stream.reader import AlertReader
+from tom_fink.stream.sink import DatabaseSink
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("short_sessions")]
 
 STEPS = [
-    "tom_fink.assignment.Assignment.settle",
-    "tom_fink.reader.AlertReader._poll",
-    "tom_fink.sink.DatabaseSink.decode",
-    "tom_fink.archive.Archive.write",
-    "tom_fink.sink.DatabaseSink.store",
-    "tom_fink.handlers.store_tidy",
+    "tom_fink.stream.assignment.Assignment.settle",
+    "tom_fink.stream.reader.AlertReader._poll",
+    "tom_fink.stream.sink.DatabaseSink.decode",
+    "tom_fink.files.archive.Archive.write",
+    "tom_fink.stream.sink.DatabaseSink.store",
+    "tom_fink.stream.handlers.store_tidy",
     "tom_fink.store.batch.reject",
     "tom_fink.store.batch.topics_named",
     "tom_fink.store.batch.lock_objects",
@@ -41,9 +41,9 @@ STEPS = [
     "tom_fink.store.batch.update_objects",
     "tom_fink.store.batch.announce",
     "tom_fink.store.ledger.account",
-    "tom_fink.sink.store_delays",
-    "tom_fink.commits.Commits.commit",
-    "tom_fink.sink.DatabaseSink.beat",
+    "tom_fink.stream.sink.store_delays",
+    "tom_fink.stream.commits.Commits.commit",
+    "tom_fink.stream.sink.DatabaseSink.beat",
 ]
 
 
@@ -134,7 +134,7 @@ def test_a_crash_changes_nothing(messages, send, published, settings, monkeypatc
         assert producer.flush(10) == 0
 
     RebornReader.new_sink = lambda self: DatabaseSink(options, Handlers({}))
-    monkeypatch.setattr("tom_fink.reader.BATCH_AGE_S", 0.2)
+    monkeypatch.setattr("tom_fink.stream.reader.BATCH_AGE_S", 0.2)
     crasher = Crasher(monkeypatch)
     reader = RebornReader(options, DatabaseSink(options, Handlers({})))
 

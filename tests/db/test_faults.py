@@ -12,12 +12,13 @@ from django.core.management import CommandError, call_command
 from django.db import IntegrityError, InterfaceError, OperationalError, connections
 
 from tests.db.streams import TOPIC, committed, ids, of_topic, read_until, readstreams, wait_until
-from tom_fink import archive, patience, reader, supervisor
 from tom_fink.alertstream import FinkAlertStream
 from tom_fink.errors import ArchiveError, GaveUp
-from tom_fink.handlers import Handlers
+from tom_fink.files import archive
+from tom_fink.kafka.producer import AlertProducer
 from tom_fink.models import Alert, PartitionLedger, RejectedMessage
-from tom_fink.producer import AlertProducer
+from tom_fink.stream import patience, reader, supervisor
+from tom_fink.stream.handlers import Handlers
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("short_sessions")]
 

@@ -15,18 +15,18 @@ from django.db import OperationalError, transaction
 from tom_targets.models import BaseTarget, TargetList
 
 from tests.db.conftest import WRITTEN
-from tom_fink.archive import Archive
-from tom_fink.avro import read_record
 from tom_fink.conf import archive_dir
-from tom_fink.decode import Message
-from tom_fink.decoder import Decoder
+from tom_fink.decoding.avro import read_record
+from tom_fink.decoding.decode import Message
+from tom_fink.decoding.decoder import Decoder
 from tom_fink.errors import ConfigurationError
-from tom_fink.handlers import Handlers
+from tom_fink.files.archive import Archive
+from tom_fink.kafka.producer import AlertProducer, mock_cluster
 from tom_fink.management.commands import ingest_alerts
 from tom_fink.management.commands._sending import stop_on_signals
 from tom_fink.models import Alert, FinkObject, RejectedMessage, Topic
-from tom_fink.producer import AlertProducer, mock_cluster
 from tom_fink.simulate.schemas import ZTF_SCHEMA
+from tom_fink.stream.handlers import Handlers
 
 ROOT = Path(__file__).parents[2]
 EVENING = datetime(2026, 3, 22, 23, tzinfo=UTC)

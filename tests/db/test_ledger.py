@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 from django.db import IntegrityError, transaction
 
-from tom_fink.decode import Message
+from tom_fink.decoding.decode import Message
 from tom_fink.gaps import Gap
 from tom_fink.models import PartitionLedger
 from tom_fink.store import Fate, ledger

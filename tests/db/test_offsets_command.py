@@ -9,8 +9,8 @@ import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 from django.core.management import CommandError, call_command
 
+from tom_fink.kafka.producer import mock_cluster
 from tom_fink.models import PartitionLedger
-from tom_fink.producer import mock_cluster
 from tom_fink.store import ledger
 
 # Transactions are the command's own, as in production
@@ -194,7 +194,7 @@ def test_what_cannot_be_done_is_one_line(moved, topics, to, told):
 
 
 def test_a_broker_that_does_not_answer_is_named(settings, topic, moved, monkeypatch):
-    monkeypatch.setattr("tom_fink.offsets.TIMEOUT_S", 1.0)
+    monkeypatch.setattr("tom_fink.kafka.offsets.TIMEOUT_S", 1.0)
     settings.ALERT_STREAMS[0]["OPTIONS"]["URL"] = "127.0.0.1:1"
     with pytest.raises(CommandError, match=r"^127\.0\.0\.1:1 cannot be asked: .*Connection refused"):
         call_command("fink_offsets", topic=[topic], to="latest", yes=True)

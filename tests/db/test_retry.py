@@ -10,12 +10,12 @@ from django.urls import reverse
 
 from tests.contents import contents
 from tom_fink.alertstream import alert_saver
-from tom_fink.decode import Message
-from tom_fink.decoder import Decoder
-from tom_fink.handlers import Decoded, Handlers
+from tom_fink.decoding.decode import Message
+from tom_fink.decoding.decoder import Decoder
 from tom_fink.models import Alert, RejectedMessage
 from tom_fink.store import batch, store_messages
 from tom_fink.store.rejected import close_rejected, prune_rejected
+from tom_fink.stream.handlers import Decoded, Handlers
 
 pytestmark = pytest.mark.django_db
 

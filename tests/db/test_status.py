@@ -9,7 +9,7 @@ from django.core.management import call_command
 
 from tom_fink.delays import percentiles_s
 from tom_fink.models import DelayHour, PartitionLedger, Reader, RejectedMessage
-from tom_fink.status import status
+from tom_fink.status.status import status
 
 pytestmark = pytest.mark.django_db
 
@@ -233,7 +233,7 @@ class TestCommand:
             def now(cls, tz=None):
                 return NOW
 
-        monkeypatch.setattr("tom_fink.status.datetime", Clock)
+        monkeypatch.setattr("tom_fink.status.status.datetime", Clock)
 
     @staticmethod
     def run(*arguments) -> str:

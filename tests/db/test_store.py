@@ -12,7 +12,7 @@ from tom_dataproducts.models import PhotometryReducedDatum
 from tom_targets.merge import target_merge
 from tom_targets.models import BaseTarget, TargetList, TargetName
 
-from tom_fink.decode import Message, decode_one
+from tom_fink.decoding.decode import Message, decode_one
 from tom_fink.errors import BadMessage
 from tom_fink.models import Alert, Cutout, FinkObject, RejectedMessage, Topic, TopicAlert
 from tom_fink.store import alerts as alerts_module

@@ -20,12 +20,12 @@ from tests.db.streams import (
     readstreams,
     wait_until,
 )
-from tom_fink import supervisor
 from tom_fink.alertstream import FinkAlertStream, alert_logger
-from tom_fink.batch import Limits
-from tom_fink.decode import decode_one
+from tom_fink.decoding.decode import decode_one
+from tom_fink.kafka.producer import AlertProducer
 from tom_fink.models import Alert, RejectedMessage
-from tom_fink.producer import AlertProducer
+from tom_fink.stream import supervisor
+from tom_fink.stream.batch import Limits
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("short_sessions")]
 
@@ -185,7 +185,7 @@ def test_a_crash_before_the_commit_stores_nothing_twice(
         raise RuntimeError("killed")
 
     with monkeypatch.context() as patch:
-        patch.setattr("tom_fink.commits.Commits.commit", crash)
+        patch.setattr("tom_fink.stream.commits.Commits.commit", crash)
         with pytest.raises(SystemExit):
             call_command("readstreams", max_messages=3)
     counts = row_counts()

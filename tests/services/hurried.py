@@ -10,8 +10,8 @@ import sys
 import django
 from django.core.management import execute_from_command_line
 
-from tom_fink.decoder import Decoder
-from tom_fink.options import StreamOptions
+from tom_fink.decoding.decoder import Decoder
+from tom_fink.kafka.options import StreamOptions
 
 SESSION = {"session.timeout.ms": 6000}
 HANG_S = 4.0
@@ -22,7 +22,7 @@ if __name__ == "__main__":
     Decoder.__init__ = lambda self: begin(self, timeout_s=HANG_S)
     if seconds := os.environ.get("STUCK_AFTER_S"):
         django.setup()
-        from tom_fink import check
+        from tom_fink.stream import check
 
         check.STUCK_AFTER_S = float(seconds)
     execute_from_command_line(["manage.py", *sys.argv[1:]])

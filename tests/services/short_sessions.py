@@ -8,7 +8,7 @@ import sys
 import django
 from django.core.management import execute_from_command_line
 
-from tom_fink.options import StreamOptions
+from tom_fink.kafka.options import StreamOptions
 
 SESSION = {"session.timeout.ms": 6000}
 
@@ -16,7 +16,7 @@ if __name__ == "__main__":
     kafka = StreamOptions.kafka
     StreamOptions.kafka = lambda self: kafka(self) | SESSION
     django.setup()
-    from tom_fink import supervisor
+    from tom_fink.stream import supervisor
 
     supervisor.RESTART_WAITS_S = tuple(0.1 for _ in supervisor.RESTART_WAITS_S)
     execute_from_command_line(["manage.py", *sys.argv[1:]])

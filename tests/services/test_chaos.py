@@ -30,10 +30,10 @@ from tests.services.needs import wait_until
 from tests.services.poison import HANGS, Poison
 from tests.services.postgres import TEMPLATE, as_default
 from tests.services.publishing import Sent, delete_topics, make_topics, publish
-from tom_fink.decode import Message
-from tom_fink.decoder import Decoder
-from tom_fink.handlers import Handlers
+from tom_fink.decoding.decode import Message
+from tom_fink.decoding.decoder import Decoder
 from tom_fink.models import Alert, DelayHour, RejectedMessage, Topic, TopicAlert
+from tom_fink.stream.handlers import Handlers
 
 pytestmark = [pytest.mark.services, pytest.mark.timeout(1200)]
 

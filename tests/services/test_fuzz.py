@@ -19,17 +19,17 @@ from tests.conftest import SHARED_ALERTS
 from tests.mutations import mutations
 from tests.services.accounts import assert_nothing_twice, ledger_sums
 from tests.services.hurried import HANG_S
-from tom_fink import sink as sink_module
-from tom_fink.avrofile import read_messages
-from tom_fink.batch import Batch
-from tom_fink.decode import Message
-from tom_fink.decoder import MEMORY_BYTES, Decoder
-from tom_fink.handlers import Handlers
+from tom_fink.decoding.decode import Message
+from tom_fink.decoding.decoder import MEMORY_BYTES, Decoder
+from tom_fink.files.avrofile import read_messages
+from tom_fink.kafka.options import stream_options
 from tom_fink.models import Alert, RejectedMessage
-from tom_fink.options import stream_options
-from tom_fink.reader import BATCH_MESSAGES
-from tom_fink.sink import DatabaseSink
 from tom_fink.store import Fate
+from tom_fink.stream import sink as sink_module
+from tom_fink.stream.batch import Batch
+from tom_fink.stream.handlers import Handlers
+from tom_fink.stream.reader import BATCH_MESSAGES
+from tom_fink.stream.sink import DatabaseSink
 
 pytestmark = [pytest.mark.services, pytest.mark.timeout(1200)]
 
@@ -76,7 +76,7 @@ def test_every_mutation_is_stored_or_rejected_and_memory_stays(sink, messages, f
         assert sorted(outcome.fates) == list(range(len(batch))), "each has exactly one fate"
         fates += outcome.counts
         for child in me.children(recursive=True):
-            if "tom_fink.decoderchild" in child.cmdline():
+            if "tom_fink.decoding.child" in child.cmdline():
                 childs_most = max(childs_most, child.memory_info().rss)
                 deaths += last_child not in (None, child.pid)
                 last_child = child.pid

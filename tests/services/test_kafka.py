@@ -20,7 +20,7 @@ from tests.db.test_real_alerts import ALERTS, check_stored_rows
 from tests.services import short_sessions
 from tests.services.needs import wait_until
 from tom_fink.alertstream import FinkAlertStream
-from tom_fink.decode import Message, decode_one
+from tom_fink.decoding.decode import Message, decode_one
 from tom_fink.models import Alert
 from tom_fink.simulate import serialise, simulated_alerts
 from tom_fink.simulate.schemas import SCHEMAS

@@ -20,9 +20,9 @@ from tests.services.moulds import moulds
 from tests.services.needs import wait_until
 from tests.services.processes import Process
 from tests.services.publishing import Sent, make_topics, publish
-from tom_fink import supervisor
-from tom_fink.batch import Limits
 from tom_fink.models import Alert
+from tom_fink.stream import supervisor
+from tom_fink.stream.batch import Limits
 
 pytestmark = [pytest.mark.services, pytest.mark.timeout(420)]
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.services.moulds import START, moulds
 from tests.services.publishing import Sent, make_topics, publish
-from tom_fink.decode import MAX_MESSAGE_BYTES
+from tom_fink.decoding.decode import MAX_MESSAGE_BYTES
 from tom_fink.models import Alert, Cutout, RejectedMessage
 from tom_fink.simulate import SimulatedAlert, serialise, simulated_alerts
 

@@ -10,7 +10,7 @@ import pytest
 from django.db import connection, connections, transaction
 
 from tests.services.needs import wait_until
-from tom_fink.decode import Message, decode_one
+from tom_fink.decoding.decode import Message, decode_one
 from tom_fink.models import FinkObject, TopicAlert
 from tom_fink.simulate import serialise, simulated_alerts
 from tom_fink.store import batch, store_messages

@@ -16,12 +16,12 @@ from pathlib import Path
 import fastavro
 import pytest
 
-from tom_fink import archivefile
-from tom_fink.archive import Archive, folder_of, night_of
-from tom_fink.archivefile import recover
-from tom_fink.decode import Message
+from tom_fink.decoding.decode import Message
 from tom_fink.errors import AlertFileError, ArchiveError
-from tom_fink.replay import read_files
+from tom_fink.files import archivefile
+from tom_fink.files.archive import Archive, folder_of, night_of
+from tom_fink.files.archivefile import recover
+from tom_fink.files.replay import read_files
 
 ROOT = Path(__file__).parents[2]
 EVENING = datetime(2026, 3, 22, 23, 4, 5, 678901, tzinfo=UTC)
@@ -178,7 +178,7 @@ WRITER = """
 import sys
 from pathlib import Path
 from tests.unit.test_archive import batch
-from tom_fink.archive import Archive
+from tom_fink.files.archive import Archive
 
 archive = Archive(Path(sys.argv[1]))
 for number in range(int(sys.argv[2]), 10_000):

@@ -7,7 +7,7 @@ import fastavro
 import polars as pl
 import pytest
 
-from tom_fink import avro
+from tom_fink.decoding import avro
 from tom_fink.errors import BadMessage
 
 POINT = {"type": "record", "name": "ns.point", "fields": [{"name": "mag", "type": ["null", "float"]}]}

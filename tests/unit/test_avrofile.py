@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 import fastavro
 import pytest
 
-from tom_fink.avrofile import read_messages
 from tom_fink.errors import AlertFileError
+from tom_fink.files.avrofile import read_messages
 from tom_fink.simulate import serialise, simulated_alerts
 from tom_fink.simulate.schemas import ZTF_SCHEMA
 

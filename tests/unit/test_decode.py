@@ -8,8 +8,8 @@ import fastavro
 import polars as pl
 import pytest
 
-from tom_fink import decode as decode_module
-from tom_fink.decode import MESSAGE, Message, decode, decode_one, frame_of_records
+from tom_fink.decoding import decode as decode_module
+from tom_fink.decoding.decode import MESSAGE, Message, decode, decode_one, frame_of_records
 from tom_fink.errors import BadMessage
 
 NOW = datetime(2026, 3, 22, tzinfo=UTC)

@@ -17,9 +17,9 @@ import fastavro
 import pytest
 
 from tests.mutations import long
-from tom_fink import decoder as decoder_module
-from tom_fink.decode import MESSAGE, Message, decode, decode_one
-from tom_fink.decoder import Decoder
+from tom_fink.decoding import decoder as decoder_module
+from tom_fink.decoding.decode import MESSAGE, Message, decode, decode_one
+from tom_fink.decoding.decoder import Decoder
 from tom_fink.errors import BadMessage, DecoderError
 from tom_fink.surveys import normalise
 
@@ -30,7 +30,8 @@ DEADLINE_S = 30
 FAULTS = """
 import os, signal, sys, time
 from pathlib import Path
-from tom_fink import decode, decoderchild, surveys
+from tom_fink import surveys
+from tom_fink.decoding import child as decoderchild, decode
 
 def fault(values):
     for value in values:
@@ -178,7 +179,7 @@ def test_one_process_serves_until_it_is_closed(good):
 
 def test_it_loads_neither_django_nor_kafka(good):
     code = (
-        "import sys, logging; from tom_fink import decoderchild, surveys\n"
+        "import sys, logging; from tom_fink import surveys; from tom_fink.decoding import child as decoderchild\n"
         "def normalise(frames, real=surveys.normalise):\n"
         "    found = {name.partition('.')[0] for name in sys.modules}\n"
         "    logging.getLogger('tom_fink.test').warning('%s', sorted(found & {'django', 'confluent_kafka', 'polars'}))\n"
@@ -320,7 +321,7 @@ def test_what_a_library_prints_is_no_answer(good):
         (("/nonexistent/python",), "cannot be started.*No such file"),
         ((sys.executable, "-c", "raise SystemExit('no polars here')"), "status 1 .no polars here"),
         ((sys.executable, "-c", "import os; os.abort()"), "ended with signal 6"),
-        ((sys.executable, "-m", "tom_fink.decoderchild", "20000000"), "cannot read a good message"),
+        ((sys.executable, "-m", "tom_fink.decoding.child", "20000000"), "cannot read a good message"),
     ],
 )
 def test_a_process_that_cannot_work_is_no_messages_fault(good, command, says):
@@ -400,12 +401,14 @@ def test_a_schema_that_is_read_differently_is_logged_here(caplog):
     buffer = io.BytesIO()
     fastavro.schemaless_writer(buffer, schema, {"x": {"a": 1}})
     code = (
-        "from tom_fink import avro, decoderchild\n"
+        "from tom_fink.decoding import avro, child as decoderchild\n"
         "avro._same = lambda column, record: 'x' not in record or record == {'x': 1}\n"
         "decoderchild.main(2**30)\n"
     )
     message = Message("t", 0, 0, json.dumps(schema).encode(), buffer.getvalue(), NOW)
     with closing(Decoder(command=(sys.executable, "-c", code))) as decoder:
         decoder.read([message])
-    assert [(record.name, record.levelname) for record in caplog.records] == [("tom_fink.avro", "WARNING")]
+    assert [(record.name, record.levelname) for record in caplog.records] == [
+        ("tom_fink.decoding.avro", "WARNING")
+    ]
     assert "jetliner and fastavro read odd differently" in caplog.text

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tom_fink.delaychart import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, chart
+from tom_fink.status.delaychart import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, chart
 
 NOW = datetime(2026, 11, 23, 4, 17, 0, tzinfo=UTC)
 STEP = "emitted_to_stored"

@@ -6,7 +6,7 @@ import random
 import pytest
 
 from tom_fink.delays import add
-from tom_fink.delaysums import summed
+from tom_fink.status.delaysums import summed
 
 
 def test_nothing():

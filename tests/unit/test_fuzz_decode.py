@@ -5,8 +5,8 @@ from contextlib import closing
 import pytest
 
 from tests.mutations import mutations
-from tom_fink.decode import MESSAGE
-from tom_fink.decoder import Decoder
+from tom_fink.decoding.decode import MESSAGE
+from tom_fink.decoding.decoder import Decoder
 
 NUMBER = 2_000
 BATCH = 200

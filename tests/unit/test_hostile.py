@@ -15,7 +15,7 @@ import polars as pl
 import pytest
 
 from tom_fink import fields, frames, text
-from tom_fink.decode import MESSAGE, decode_one, frame_of_records
+from tom_fink.decoding.decode import MESSAGE, decode_one, frame_of_records
 from tom_fink.simulate.schemas import SCHEMAS
 from tom_fink.surveys import normalise
 from tom_fink.surveys._bodies import MAX_ALIASES, MAX_ORBIT_RECORD, aliases

@@ -8,8 +8,8 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException
 
 from tom_fink.errors import ConfigurationError, StreamError
-from tom_fink.offsets import Group, Move, choose_stream, parse_to
-from tom_fink.options import StreamOptions
+from tom_fink.kafka.offsets import Group, Move, choose_stream, parse_to
+from tom_fink.kafka.options import StreamOptions
 
 ZTF = StreamOptions("127.0.0.1:1", "mine", ("fink_sn_*", "fink_grb_bronze"), survey="ztf")
 LSST = StreamOptions("lsst:1", "mine", ("fink_extragalactic_lsst", "fink_*_lsst"), survey="lsst")
@@ -134,7 +134,7 @@ def test_a_group_that_nobody_may_look_at_is_not_taken_for_stopped(monkeypatch):
         group._admin = Admin(KafkaError.GROUP_AUTHORIZATION_FAILED)
         with pytest.raises(StreamError, match="GROUP_AUTHORIZATION_FAILED"):
             group.check_stopped()
-        monkeypatch.setattr("tom_fink.offsets.TIMEOUT_S", 0.1)
+        monkeypatch.setattr("tom_fink.kafka.offsets.TIMEOUT_S", 0.1)
         group._admin = Admin(*[KafkaError.NOT_COORDINATOR] * 9)
         with pytest.raises(StreamError, match="NOT_COORDINATOR"):
             group.check_stopped()

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from tom_fink.errors import ConfigurationError, MissingCredentials
-from tom_fink.options import fits, registered_credentials, stream_options
+from tom_fink.kafka.options import fits, registered_credentials, stream_options
 
 GIVEN = {
     "URL": "kafka.example.org:24499",

@@ -3,7 +3,7 @@
 import pytest
 
 from tom_fink.gaps import Gap, gaps_before
-from tom_fink.partitions import Found, Start, start_of
+from tom_fink.stream.partitions import Found, Start, start_of
 
 PLACE = ("fink_sn_candidates_ztf", 3)
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from tom_fink import patience
 from tom_fink.errors import GaveUp
-from tom_fink.patience import FIRST_S, LONGEST_S, Patience
+from tom_fink.stream import patience
+from tom_fink.stream.patience import FIRST_S, LONGEST_S, Patience
 
 
 @pytest.fixture

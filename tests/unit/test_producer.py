@@ -16,7 +16,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from tom_fink.errors import StreamError
-from tom_fink.producer import AlertProducer, Pace, mock_cluster
+from tom_fink.kafka.producer import AlertProducer, Pace, mock_cluster
 from tom_fink.simulate import serialise, simulated_alerts
 from tom_fink.simulate.schemas import ZTF_SCHEMA
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import fastavro
 import pytest
 
-from tom_fink.archive import Archive
-from tom_fink.avrofile import is_archive, read_archive, read_messages
-from tom_fink.decode import Message
-from tom_fink.envelope import SCHEMA, record_of
+from tom_fink.decoding.decode import Message
 from tom_fink.errors import AlertFileError
-from tom_fink.replay import read_files
+from tom_fink.files.archive import Archive
+from tom_fink.files.avrofile import is_archive, read_archive, read_messages
+from tom_fink.files.envelope import SCHEMA, record_of
+from tom_fink.files.replay import read_files
 
 EVENING = datetime(2026, 3, 22, 23, tzinfo=UTC)
 ALERT = {"type": "record", "name": "alert", "fields": [{"name": "number", "type": "int"}]}

@@ -10,8 +10,8 @@ from confluent_kafka import Consumer
 from tests.unit.test_options import GIVEN, nobody
 from tom_fink.alertstream import FinkAlertStream
 from tom_fink.errors import ConfigurationError, MissingCredentials
-from tom_fink.options import stream_options
-from tom_fink.security import MECHANISMS, PROTOCOLS, Secret, hint, without_values
+from tom_fink.kafka.options import stream_options
+from tom_fink.kafka.security import MECHANISMS, PROTOCOLS, Secret, hint, without_values
 
 MARKER = "hunter2-Zx9"
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tom_fink.standing import Level, duration, standing
+from tom_fink.status.standing import Level, duration, standing
 
 NOW = datetime(2026, 11, 23, 4, 0, 0, tzinfo=UTC)
 

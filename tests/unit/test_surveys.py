@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 import pytest
 
-from tom_fink.decode import MESSAGE, decode, decode_one, frame_of_records
+from tom_fink.decoding.decode import MESSAGE, decode, decode_one, frame_of_records
 from tom_fink.frames import ALERTS, DETECTIONS
 from tom_fink.surveys import normalise
 from tom_fink.surveys._bodies import aliases

@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 from django.db import DataError, IntegrityError, transaction
 
-from tom_fink.decode import MESSAGE, Message, decode, frame_of_records
+from tom_fink.decoding.decode import MESSAGE, Message, decode, frame_of_records
 from tom_fink.errors import BadMessage
 from tom_fink.frames import Tidy
 from tom_fink.store.alerts import known_alerts, store_alerts

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from django.db import transaction
 
-from tom_fink.decode import Message
+from tom_fink.decoding.decode import Message
 from tom_fink.gaps import Gap, Place, gaps_before
 from tom_fink.models import PartitionLedger
 from tom_fink.store.batch import Fate

@@ -5,7 +5,7 @@ from typing import Any
 import polars as pl
 from tom_dataproducts.models import PhotometryReducedDatum
 
-from tom_fink.decode import MESSAGE
+from tom_fink.decoding.decode import MESSAGE
 from tom_fink.models import FinkObject
 
 UNIT = "AB mag"

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from django.db.models import F
 
-from tom_fink.decode import Message
+from tom_fink.decoding.decode import Message
 from tom_fink.models import RejectedMessage
 from tom_fink.text import printable
 

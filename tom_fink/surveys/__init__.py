@@ -5,7 +5,7 @@ The survey is recognised from the alert itself, never from the topic's name or t
 
 import polars as pl
 
-from tom_fink.decode import MESSAGE
+from tom_fink.decoding.decode import MESSAGE
 from tom_fink.errors import BadMessage
 from tom_fink.frames import ALERTS, DETECTIONS, Tidy
 from tom_fink.surveys import lsst, mm, ztf

@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from tom_fink.decode import MESSAGE
+from tom_fink.decoding.decode import MESSAGE
 from tom_fink.fields import VALUE_LENGTH, label, number, pick
 
 

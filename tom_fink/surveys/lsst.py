@@ -5,7 +5,7 @@ from typing import Any
 
 import polars as pl
 
-from tom_fink.decode import MESSAGE
+from tom_fink.decoding.decode import MESSAGE
 from tom_fink.fields import MAX_FLUX_NJY, cutout, error, flux, identifier, label, number, pick, records, text
 from tom_fink.frames import (
     ALERTS,

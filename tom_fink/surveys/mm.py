@@ -5,7 +5,7 @@ The records are flat and bring one position and time but neither brightness, his
 
 import polars as pl
 
-from tom_fink.decode import MESSAGE
+from tom_fink.decoding.decode import MESSAGE
 from tom_fink.fields import label, number, pick, text
 from tom_fink.frames import (
     ALERTS,

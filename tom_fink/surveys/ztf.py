@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from tom_fink.decode import MESSAGE
+from tom_fink.decoding.decode import MESSAGE
 from tom_fink.fields import (
     MAX_MAG_ERR,
     cutout,

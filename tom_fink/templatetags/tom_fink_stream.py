@@ -3,7 +3,7 @@
 from django import template
 from django.utils.html import format_html_join
 
-from tom_fink import standing
+from tom_fink.status import standing
 from tom_fink.text import printable
 
 register = template.Library()

@@ -5,10 +5,10 @@ from django.utils.cache import patch_cache_control
 from django.views.generic import TemplateView
 
 from tom_fink.access import sees_all_accounts, sees_readers, sees_rejected, visible_topics
-from tom_fink.delaychart import chart
 from tom_fink.models import Topic
-from tom_fink.standing import Finding, Level, standing
-from tom_fink.status import status
+from tom_fink.status.delaychart import chart
+from tom_fink.status.standing import Finding, Level, standing
+from tom_fink.status.status import status
 
 HOURS = 24
 STEP_WORDS = {

@@ -9,7 +9,7 @@ from itertools import islice
 
 from django.core.management.base import CommandError
 
-from tom_fink.producer import AlertProducer, Pace
+from tom_fink.kafka.producer import AlertProducer, Pace
 from tom_fink.stopping import Stop
 
 

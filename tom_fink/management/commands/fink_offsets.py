@@ -11,8 +11,8 @@ from tom_alertstreams.alertstreams.alertstream import get_alert_streams
 
 from tom_fink.alertstream import FinkAlertStream
 from tom_fink.errors import FinkError, MissingCredentials
-from tom_fink.offsets import Group, Move, choose_stream, parse_to
-from tom_fink.options import VARIABLES, StreamOptions
+from tom_fink.kafka.offsets import Group, Move, choose_stream, parse_to
+from tom_fink.kafka.options import VARIABLES, StreamOptions
 from tom_fink.store import ledger
 
 

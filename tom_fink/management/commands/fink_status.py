@@ -10,8 +10,8 @@ from django.core.serializers.json import DjangoJSONEncoder
 
 from tom_fink.delays import STEPS
 from tom_fink.management.arguments import positive
-from tom_fink.standing import Level, duration, standing
-from tom_fink.status import PERCENTS, status
+from tom_fink.status.standing import Level, duration, standing
+from tom_fink.status.status import PERCENTS, status
 
 HEAD = [
     "topic",

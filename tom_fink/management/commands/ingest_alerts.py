@@ -9,13 +9,13 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import InterfaceError, OperationalError, reset_queries
 
 from tom_fink.alertstream import FinkAlertStream
-from tom_fink.decode import Message
-from tom_fink.decoder import Decoder
+from tom_fink.decoding.decode import Message
+from tom_fink.decoding.decoder import Decoder
 from tom_fink.errors import AlertFileError, FinkError
-from tom_fink.handlers import Handlers
-from tom_fink.replay import read_files
+from tom_fink.files.replay import read_files
 from tom_fink.store import Fate, Outcome
-from tom_fink.streams import fink_streams, handlers_of
+from tom_fink.stream.handlers import Handlers
+from tom_fink.stream.streams import fink_streams, handlers_of
 
 from ._sending import add_count_argument, check_count, stop_on_signals
 

@@ -3,7 +3,7 @@
 from django.core.management.base import BaseCommand, CommandError
 
 from tom_fink.errors import FinkError
-from tom_fink.replay import read_files
+from tom_fink.files.replay import read_files
 
 from ._sending import add_sending_arguments, check_sending_options, send_all, stop_on_signals, summary
 

@@ -10,12 +10,12 @@ from tom_alertstreams.alertstreams.alertstream import get_alert_streams
 
 from tom_fink import conf
 from tom_fink.alertstream import FinkAlertStream
-from tom_fink.batch import Limits
-from tom_fink.check import COULD_NOT_ASK, FAULT, OK, check, worst
 from tom_fink.errors import ConfigurationError, MissingCredentials
 from tom_fink.management.arguments import positive
-from tom_fink.streams import fink_streams
-from tom_fink.supervisor import Supervisor
+from tom_fink.stream.batch import Limits
+from tom_fink.stream.check import COULD_NOT_ASK, FAULT, OK, check, worst
+from tom_fink.stream.streams import fink_streams
+from tom_fink.stream.supervisor import Supervisor
 
 
 class Command(BaseCommand):

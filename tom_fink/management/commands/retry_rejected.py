@@ -6,9 +6,9 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
 
 from tom_fink.errors import FinkError
-from tom_fink.retry import retry
 from tom_fink.store import Fate
 from tom_fink.store.rejected import open_rejected
+from tom_fink.stream.retry import retry
 
 
 class Command(BaseCommand):

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from django.core.management.base import BaseCommand, CommandError
 
 from tom_fink.errors import FinkError
-from tom_fink.producer import mock_cluster
+from tom_fink.kafka.producer import mock_cluster
 from tom_fink.simulate import SimulatedAlert, serialise, simulated_alerts
 from tom_fink.stopping import Stop
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import polars as pl
 
-from tom_fink.avro import read_columns, read_record
+from tom_fink.decoding.avro import read_columns, read_record
 from tom_fink.errors import BadMessage
 
 MAX_MESSAGE_BYTES = 10_000_000  # key and value; Fink's largest alerts have 1 % of it

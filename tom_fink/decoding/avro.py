@@ -5,7 +5,7 @@ jetliner reads an Avro container into columns several times as fast as fastavro 
 record of it alike.
 
 Schemas come from outside, as the values do. What is known to hang or end a reader is refused here;
-the rest is why `tom_fink.decoder` reads in a process that can be killed.
+the rest is why `tom_fink.decoding.decoder` reads in a process that can be killed.
 """
 
 import hashlib

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from tom_fink.archivefile import PART, ArchiveFile, recover, sync_folder
-from tom_fink.decode import Message
+from tom_fink.decoding.decode import Message
 from tom_fink.errors import ArchiveError
+from tom_fink.files.archivefile import PART, ArchiveFile, recover, sync_folder
 
 logger = logging.getLogger(__name__)
 

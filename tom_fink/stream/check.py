@@ -12,10 +12,10 @@ from django.db.migrations.executor import MigrationExecutor
 
 from tom_fink.alertstream import FinkAlertStream
 from tom_fink.errors import ConfigurationError, MissingCredentials
+from tom_fink.kafka.options import StreamOptions, fits
+from tom_fink.kafka.security import hint
 from tom_fink.models import Reader
-from tom_fink.options import StreamOptions, fits
-from tom_fink.security import hint
-from tom_fink.status import STUCK_AFTER_S
+from tom_fink.status.status import STUCK_AFTER_S
 
 TIMEOUT_S = 10.0
 OK, FAULT, COULD_NOT_ASK = 0, 1, 2

@@ -5,14 +5,14 @@ from collections.abc import Callable
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-from tom_fink.complaints import LOST_PARTITION, is_refusal
-from tom_fink.decode import Message
+from tom_fink.decoding.decode import Message
 from tom_fink.errors import StreamError
 from tom_fink.gaps import Place
-from tom_fink.patience import Patience
-from tom_fink.waiting import Waiting
+from tom_fink.kafka.complaints import LOST_PARTITION, is_refusal
+from tom_fink.stream.patience import Patience
+from tom_fink.stream.waiting import Waiting
 
-logger = logging.getLogger("tom_fink.reader")
+logger = logging.getLogger("tom_fink.stream.reader")
 
 
 class Commits:

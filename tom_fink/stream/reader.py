@@ -15,16 +15,16 @@ import polars as pl
 from confluent_kafka import Consumer, KafkaError, KafkaException
 from confluent_kafka import Message as KafkaMessage
 
-from tom_fink.assignment import Assignment
-from tom_fink.batch import Batch, Limits, Sink
-from tom_fink.commits import Commits
-from tom_fink.complaints import LOST_PARTITION, Complaints, is_refusal
-from tom_fink.decode import Message
+from tom_fink.decoding.decode import Message
 from tom_fink.errors import ArchiveError, ConfigurationError, StoreUnavailable, StreamError
 from tom_fink.gaps import Gap
-from tom_fink.options import StreamOptions
-from tom_fink.security import hint
-from tom_fink.waiting import GivenBack, Waiting
+from tom_fink.kafka.complaints import LOST_PARTITION, Complaints, is_refusal
+from tom_fink.kafka.options import StreamOptions
+from tom_fink.kafka.security import hint
+from tom_fink.stream.assignment import Assignment
+from tom_fink.stream.batch import Batch, Limits, Sink
+from tom_fink.stream.commits import Commits
+from tom_fink.stream.waiting import GivenBack, Waiting
 
 logger = logging.getLogger(__name__)
 

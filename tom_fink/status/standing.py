@@ -42,7 +42,7 @@ class Finding:
 
 
 def standing(status: dict[str, Any]) -> list[Finding]:
-    """What `tom_fink.status.status` has found, said for people: never empty.
+    """What `tom_fink.status.status.status` has found, said for people: never empty.
 
     The last finding tells what is well, if anything is. No sentence names a group, a host or a process.
     """

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tom_fink.errors import ConfigurationError, MissingCredentials
-from tom_fink.security import Secret, ask_librdkafka, check_security, kafka_settings, needs_login
+from tom_fink.kafka.security import Secret, ask_librdkafka, check_security, kafka_settings, needs_login
 
 logger = logging.getLogger(__name__)
 

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from tom_fink.avrofile import is_archive, read_archive, read_messages
-from tom_fink.decode import Message
+from tom_fink.decoding.decode import Message
 from tom_fink.errors import AlertFileError
+from tom_fink.files.avrofile import is_archive, read_archive, read_messages
 
 Place = tuple[datetime, int]  # when a message was received, and its place in the batch
 Numbered = Iterator[tuple[int, Message]]

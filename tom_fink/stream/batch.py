@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from tom_fink.decode import Message
+from tom_fink.decoding.decode import Message
 from tom_fink.gaps import Gap, Place
 
 

@@ -17,18 +17,18 @@ from django.db import (
     transaction,
 )
 
-from tom_fink.archive import Archive
-from tom_fink.batch import Batch
 from tom_fink.conf import archive_dir, keep_closed_days
-from tom_fink.decode import Message
-from tom_fink.decoder import Decoder
+from tom_fink.decoding.decode import Message
+from tom_fink.decoding.decoder import Decoder
 from tom_fink.errors import StoreUnavailable
+from tom_fink.files.archive import Archive
 from tom_fink.gaps import Place
-from tom_fink.handlers import Decoded, Handlers
-from tom_fink.options import StreamOptions
+from tom_fink.kafka.options import StreamOptions
 from tom_fink.store import Outcome, ledger, readers
 from tom_fink.store.delays import prune_delays, store_delays
 from tom_fink.store.rejected import prune_rejected
+from tom_fink.stream.batch import Batch
+from tom_fink.stream.handlers import Decoded, Handlers
 
 PRUNE_EVERY_S = 3600.0
 

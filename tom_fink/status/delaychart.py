@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from tom_fink.standing import duration
+from tom_fink.status.standing import duration
 
 WIDTH, HEIGHT = 460, 190
 LEFT, RIGHT, TOP, BOTTOM = 52, 8, 8, 24  # room for the labels
@@ -31,7 +31,7 @@ LABEL_EVERY_H = 6
 def chart(hours: Sequence[dict[str, Any]], step: str, now: datetime, span: int) -> dict[str, Any] | None:
     """What a template needs to draw one step of the last `span` hours; None if no alert has that time.
 
-    `hours` is `by_hour` of `tom_fink.status.status`. All coordinates are text, which no locale changes.
+    `hours` is `by_hour` of `tom_fink.status.status.status`. All coordinates are text, which no locale changes.
     """
     timed = [(found["hour"], found["steps"][step]) for found in hours if found["steps"][step]["alerts"]]
     if not timed:

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tom_fink.alertstream import FinkAlertStream
-from tom_fink.batch import Limits
 from tom_fink.errors import FinkError, GaveUp
 from tom_fink.stopping import Stop
+from tom_fink.stream.batch import Limits
 
 logger = logging.getLogger(__name__)
 

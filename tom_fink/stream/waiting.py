@@ -9,9 +9,9 @@ from confluent_kafka import Consumer
 from confluent_kafka import Message as KafkaMessage
 
 from tom_fink.errors import ArchiveError, StoreUnavailable
-from tom_fink.patience import Patience
+from tom_fink.stream.patience import Patience
 
-logger = logging.getLogger("tom_fink.reader")
+logger = logging.getLogger("tom_fink.stream.reader")
 
 SLICE_S = 0.2
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import fastavro
 
-from tom_fink.decode import Message
+from tom_fink.decoding.decode import Message
 
 NAME = "fink_tom.Message"
 SCHEMA = fastavro.parse_schema(

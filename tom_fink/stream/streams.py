@@ -6,8 +6,8 @@ from django.utils.module_loading import import_string
 
 from tom_fink.alertstream import FinkAlertStream
 from tom_fink.errors import MissingCredentials
-from tom_fink.handlers import Handlers
-from tom_fink.options import fits
+from tom_fink.kafka.options import fits
+from tom_fink.stream.handlers import Handlers
 
 
 def fink_streams() -> list[FinkAlertStream]:

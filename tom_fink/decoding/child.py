@@ -1,4 +1,4 @@
-"""The process in which `tom_fink.decoder` decodes: it may hang, abort or be killed, and no message is lost.
+"""The process in which `tom_fink.decoding.decoder` decodes: it may hang, abort or be killed, and no message is lost.
 
 Requests come on standard input and are answered on standard output, both pickled, one by one, until the
 input ends: so the process ends with its parent, however that ended.
@@ -88,7 +88,7 @@ def serve(requests: BinaryIO, answers: BinaryIO, logged: _Logged) -> None:
 
 def _read(careful: bool, pairs: list[tuple], as_records: set[int]) -> tuple[tuple, dict, dict]:
     """Decode and normalise. Raises MemoryError also where it hid behind a message's error."""
-    from tom_fink.decode import Message, decode, decode_one
+    from tom_fink.decoding.decode import Message, decode, decode_one
     from tom_fink.errors import BadMessage
     from tom_fink.surveys import normalise
 

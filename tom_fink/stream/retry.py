@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 from django.db import transaction
 
-from tom_fink.decode import Message
-from tom_fink.decoder import Decoder
+from tom_fink.decoding.decode import Message
+from tom_fink.decoding.decoder import Decoder
 from tom_fink.models import RejectedMessage
 from tom_fink.store import Fate
 from tom_fink.store.rejected import close_rejected, count_try, lock_rejected
-from tom_fink.streams import fink_streams, handlers_of
+from tom_fink.stream.streams import fink_streams, handlers_of
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from django.db.models import Count, TextField
 from django.db.models.functions import Cast
 
 from tom_fink.delays import STEPS, Histogram, add, percentiles_s
-from tom_fink.delaysums import summed
 from tom_fink.models import DelayHour, PartitionLedger, Reader, RejectedMessage
+from tom_fink.status.delaysums import summed
 
 PERCENTS = (50, 90, 99)
 STUCK_AFTER_S = 90.0  # a reader writes its sign of life every ten seconds, or between two batches

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from .errors import StreamError
-from .stopping import Stop
+from tom_fink.errors import StreamError
+from tom_fink.stopping import Stop
 
 _MAX_MESSAGE_BYTES = 10_000_000
 _QUEUED_KBYTES = 65_536  # memory that waiting messages may take

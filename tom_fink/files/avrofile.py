@@ -1,7 +1,7 @@
 """Avro container files, read as the messages that they hold or that Fink's livestream would send of them.
 
 There are two kinds: files of alerts, as a survey's archive or Fink's Data Transfer gives them, and
-files of our own archive, whose records are whole messages (tom_fink/envelope.py).
+files of our own archive, whose records are whole messages (tom_fink/files/envelope.py).
 """
 
 import io
@@ -17,9 +17,9 @@ import fastavro
 from backports.zstd import ZstdError
 from fastavro.schema import SchemaParseException
 
-from .decode import Message
-from .envelope import NAME, message_of
-from .errors import AlertFileError
+from tom_fink.decoding.decode import Message
+from tom_fink.errors import AlertFileError
+from tom_fink.files.envelope import NAME, message_of
 
 Content = TypeVar("Content")
 

@@ -8,8 +8,8 @@ from datetime import datetime
 from confluent_kafka import OFFSET_INVALID, Consumer, KafkaException, TopicPartition
 
 from tom_fink.gaps import Gap, Place, gaps_before
-from tom_fink.options import EARLIEST, LATEST
-from tom_fink.partitions import Found, Start, start_of
+from tom_fink.kafka.options import EARLIEST, LATEST
+from tom_fink.stream.partitions import Found, Start, start_of
 
 logger = logging.getLogger(__name__)
 

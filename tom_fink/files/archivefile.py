@@ -21,9 +21,9 @@ from pathlib import Path
 import fastavro
 from fastavro.write import Writer
 
-from tom_fink.avrofile import MALFORMED
-from tom_fink.decode import Message
-from tom_fink.envelope import SCHEMA, record_of
+from tom_fink.decoding.decode import Message
+from tom_fink.files.avrofile import MALFORMED
+from tom_fink.files.envelope import SCHEMA, record_of
 
 logger = logging.getLogger(__name__)
 

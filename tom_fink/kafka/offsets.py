@@ -15,8 +15,8 @@ from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
 from tom_fink.errors import ConfigurationError, StreamError
-from tom_fink.options import EARLIEST, LATEST, OTHER_FAMILIES, StreamOptions, fits
-from tom_fink.security import hint
+from tom_fink.kafka.options import EARLIEST, LATEST, OTHER_FAMILIES, StreamOptions, fits
+from tom_fink.kafka.security import hint
 
 TIMEOUT_S = 10.0
 # For a moment after a start of the broker, or of its first group, nobody answers for groups.

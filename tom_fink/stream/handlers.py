@@ -9,10 +9,10 @@ from typing import Any
 import polars as pl
 from django.db import InterfaceError, OperationalError, connection, transaction
 
-from tom_fink.decode import Message
-from tom_fink.decoder import Decoder, Read
+from tom_fink.decoding.decode import Message
+from tom_fink.decoding.decoder import Decoder, Read
 from tom_fink.errors import BadMessage
-from tom_fink.options import fits
+from tom_fink.kafka.options import fits
 from tom_fink.store import Fate, Outcome, reject, store_records, store_tidy
 
 logger = logging.getLogger("tom_fink.alertstream")

@@ -22,7 +22,7 @@ from typing import Any
 
 import polars as pl
 
-from tom_fink.decode import MESSAGE, Message
+from tom_fink.decoding.decode import MESSAGE, Message
 from tom_fink.errors import BadMessage, DecoderError
 from tom_fink.frames import Tidy
 from tom_fink.surveys import normalise
@@ -76,7 +76,7 @@ class Decoder:
         command: Sequence[str] | None = None,
     ) -> None:
         self._timeout_s = timeout_s
-        self._command = command or (sys.executable, "-m", "tom_fink.decoderchild", str(memory_bytes))
+        self._command = command or (sys.executable, "-m", "tom_fink.decoding.child", str(memory_bytes))
         self._too_much = f"Decoding needed more than {memory_bytes // 2**20} MB of memory"
         self._child: _Child | None = None
         self._lock = threading.Lock()

@@ -1,0 +1,1 @@
+"""Alerts in files: containers of alerts, and the archive of raw messages."""

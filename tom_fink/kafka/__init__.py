@@ -1,0 +1,1 @@
+"""How to speak with the broker: options, security, offsets, the sending side."""

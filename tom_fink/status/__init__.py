@@ -1,0 +1,1 @@
+"""What the ledger says, put together for people and programs."""

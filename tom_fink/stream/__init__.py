@@ -1,0 +1,1 @@
+"""The reader of a stream and what keeps it running."""
