@@ -6,7 +6,6 @@ is killed and replaced; the message at fault gets its error and the others are r
 """
 
 import fcntl
-import io
 import logging
 import os
 import pickle
@@ -97,7 +96,7 @@ class Decoder:
                         continue
                     (others, *streams), pickled, bad = answer
                     for stream, frames in zip(streams, (alerts, detections), strict=True):
-                        frame = pl.read_ipc_stream(io.BytesIO(stream))
+                        frame = pl.read_ipc_stream(stream)
                         frames.append(_moved(frame, [part[place] for place in others]))
                     records |= {part[place]: pickle.loads(record) for place, record in pickled.items()}  # noqa: S301
                     errors |= {part[place]: BadMessage(text) for place, text in bad.items()}

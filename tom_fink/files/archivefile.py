@@ -108,8 +108,9 @@ class ArchiveFile:
             logger.error("%s: cannot be finished: %s", self.part, error.strerror)
 
     def _drain(self) -> None:
-        with self._named_faults(), self._blocks.getbuffer() as blocks:
-            written = 0
+        # A copy: a fault's traceback would hold the buffer itself, which then could not be emptied.
+        blocks, written = memoryview(self._blocks.getvalue()), 0
+        with self._named_faults():
             while written < len(blocks):
                 written += os.write(self._fd, blocks[written:])
         self._blocks.seek(0)
