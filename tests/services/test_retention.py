@@ -64,7 +64,7 @@ def run(command, *arguments: str) -> str:
 def told_as_lost(said: str) -> list[tuple[str, int, int, int]]:
     """(topic, number, first, last offset) of the lines that tell of a loss, at error level."""
     found = re.findall(
-        r"ERROR tom_fink\.reader: Lost to retention: (\d+) alerts of (\S+) \[0\], offsets (\d+) to (\d+)\.",
+        r"ERROR tom_fink\.stream\.reader: Lost to retention: (\d+) alerts of (\S+) \[0\], offsets (\d+) to (\d+)\.",
         said,
     )
     return [(topic, int(number), int(first), int(last)) for number, topic, first, last in found]

@@ -18,8 +18,8 @@ from tom_fink.stream.batch import Limits
 
 logger = logging.getLogger(__name__)
 
-FINISH_WITHIN_S = 6.0  # for the batch in hand
-STOP_WITHIN_S = 8.0  # most process managers kill after ten seconds, and Python's own end takes one
+FINISH_WITHIN_S = 5.0  # for the batch in hand
+STOP_WITHIN_S = 7.0  # most process managers kill after ten seconds, and Python's own end takes one
 RESTART_WAITS_S = (1.0, 4.0, 16.0, 60.0)  # after the first death, the second …; one more is the end
 HEALTHY_AFTER_S = 600.0  # who lived so long begins to count anew
 
