@@ -7,6 +7,8 @@ BIN := $(VENV)/bin
 
 # Tests of streams wait for groups to form, so more of them than there are cores
 AT_ONCE ?= --numprocesses 4 --dist worksteal
+# These measure times and memory, or take the whole machine
+ALONE := $(patsubst %,tests/services/test_%.py,signals chaos fuzz soak)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-unit test-services lint format requirements clean
@@ -25,7 +27,9 @@ test-unit: $(VENV)/dev.stamp  ## The tests that need no database
 	$(BIN)/python -m pytest $(AT_ONCE) tests/unit
 
 test-services: $(VENV)/dev.stamp  ## The tests that need Apache Kafka, Chromium or Docker
-	TEST_DATABASE=postgresql $(BIN)/python -m pytest -m services tests/services
+	TEST_DATABASE=postgresql $(BIN)/python -m pytest -m services --numprocesses 2 --dist loadfile tests/services \
+	  $(addprefix --ignore ,$(ALONE))
+	TEST_DATABASE=postgresql $(BIN)/python -m pytest -m services $(ALONE)
 
 lint: $(VENV)/dev.stamp  ## Lint and check the format
 	$(BIN)/ruff check .
