@@ -26,7 +26,7 @@ class Assignment:
 
     def __init__(self, start_at: str | datetime):
         self.unsettled: list[TopicPartition] = []
-        self.was_revoked = False  # since the reader looked last
+        self.has_changed = False  # given or taken away, since the reader looked last
         self.present: set[str] | None = None  # the topics at the first contact
         self.group_is_new: bool | None = None
         self._start_at = start_at
@@ -39,6 +39,9 @@ class Assignment:
 
     def on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         """Called by librdkafka: these are ours now."""
+        # Not only in `on_revoke`: librdkafka does not call that while nothing is assigned, and what is being
+        # settled then must not be given to other partitions.
+        self.has_changed = True
         consumer.assign([])
         self._expected = {}
         self.unsettled = partitions
@@ -47,7 +50,7 @@ class Assignment:
 
     def on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         """Called by librdkafka: they are not ours any more."""
-        self.was_revoked = True
+        self.has_changed = True
         self._expected = {}
         self.unsettled = []
 

@@ -39,7 +39,7 @@ class Sink(Protocol):
         """Up to where the ledger knows these partitions."""
 
     def open(self, starts: dict[Place, int], made_anew: set[Place]) -> None:
-        """Tell the ledger where this reader starts, and which topics were made anew since it was there."""
+        """Tell the ledger from where on this reader accounts, and which topics were made anew since it was there."""
 
     def beat(self, ends: dict[Place, int]) -> None:
         """A sign of life, and the ends of the partitions that are read."""

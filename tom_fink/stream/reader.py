@@ -91,7 +91,7 @@ class AlertReader:
             raise ConfigurationError(f"The Kafka settings cannot be used: {error.args[0].str()}") from error
         self._waiting = Waiting(
             consumer,
-            is_over=lambda: self._stop.is_set() or self.assignment.was_revoked,
+            is_over=lambda: self._stop.is_set() or self.assignment.has_changed,
             on_message_error=self._on_message_error,
             give_up_after_s=self.give_up_after_s,
         )
@@ -113,7 +113,7 @@ class AlertReader:
             wanted = self._wanted(polls)
             if wanted <= 0:
                 return
-            self.assignment.was_revoked = False
+            self.assignment.has_changed = False
             try:
                 self._settle(consumer)
                 batch = self._poll(consumer, wanted)
@@ -154,12 +154,13 @@ class AlertReader:
             accounted = self._waiting.insist(lambda: self.sink.positions(places), "The ledger")
             starts = assignment.ask(consumer, accounted)
             assignment.commit(consumer, starts, new=True)
-            offsets = {place: start.offset for place, start in zip(places, starts, strict=True)}
+            found = dict(zip(places, starts, strict=True))
+            begins = {place: start.gap.start if start.gap else start.offset for place, start in found.items()}
+            made_anew = {place for place, start in found.items() if start.is_made_anew}
+            self._waiting.insist(lambda: self.sink.open(begins, made_anew), "The ledger")
             gaps = [start.gap for start in starts if start.gap]
             if gaps:
                 self._enter_gaps(gaps)
-            made_anew = {place for place, start in zip(places, starts, strict=True) if start.is_made_anew}
-            self._waiting.insist(lambda: self.sink.open(offsets, made_anew), "The ledger")
             assignment.commit(consumer, starts, new=False)
             assignment.settle(consumer, starts)
             self._last_news, self._next_beat = time.monotonic(), 0.0
@@ -171,7 +172,7 @@ class AlertReader:
     def _poll(self, consumer: Consumer, wanted: int) -> Batch:
         """Up to `wanted` messages. Those that came before a rebalance are left to be read again."""
         received = consumer.consume(wanted, timeout=min(BATCH_AGE_S, self.options.timeout_s or BATCH_AGE_S))
-        if self.assignment.was_revoked:
+        if self.assignment.has_changed:
             return Batch()
         now = datetime.now(UTC)
         batch = Batch()
