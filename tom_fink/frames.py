@@ -151,8 +151,7 @@ def flux_of_mag(mag_ab: pl.Expr) -> pl.Expr:
 def first_problem(*checks: tuple[pl.Expr, str]) -> pl.Expr:
     """The texts of the checks that fail, joined; null if none does. A check is (is it bad, what to say)."""
     said = [pl.when(bad.fill_null(True)).then(pl.lit(text)) for bad, text in checks]
-    joined = pl.concat_str(said, separator="; ", ignore_nulls=True)
-    return pl.when(joined != "").then(joined)
+    return pl.concat_str(said, separator="; ", ignore_nulls=True).replace("", None)
 
 
 def position_problems(ra_deg: pl.Expr, dec_deg: pl.Expr, observed_at: pl.Expr) -> list[tuple[pl.Expr, str]]:
@@ -164,11 +163,15 @@ def position_problems(ra_deg: pl.Expr, dec_deg: pl.Expr, observed_at: pl.Expr) -
     ]
 
 
-def history_problem(schema: pl.Schema, *names: str) -> tuple[pl.Expr, str]:
-    """The check that the lists of points `names` have no more than MAX_POINTS together."""
+def history_length(schema: pl.Schema, *names: str) -> pl.Expr:
+    """How many points the lists `names` have together; 0 for what is no list."""
     lengths = [pl.col(name).list.len() for name in names if isinstance(schema.get(name), pl.List)]
-    count = pl.sum_horizontal(*lengths) if lengths else pl.lit(0)
-    return count > MAX_POINTS, f"a history of more than {MAX_POINTS} points"
+    return pl.sum_horizontal(pl.lit(0), *lengths)
+
+
+def history_problem(points: pl.Expr) -> tuple[pl.Expr, str]:
+    """The check that an alert's history has no more than MAX_POINTS points."""
+    return points > MAX_POINTS, f"a history of more than {MAX_POINTS} points"
 
 
 def with_an_alert(frame: pl.DataFrame, alerts: pl.DataFrame) -> pl.DataFrame:

@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from tom_fink.decoding import avro
+from tom_fink.decoding.container import END, END_NAME, container, long
 from tom_fink.errors import BadMessage
 
 POINT = {"type": "record", "name": "ns.point", "fields": [{"name": "mag", "type": ["null", "float"]}]}
@@ -64,7 +65,7 @@ def refused(*types, match: str, **more) -> None:
     """Such a schema is refused at once by both ways of reading, whatever the value."""
     fields = [{"name": f"f{number}", "type": kind} for number, kind in enumerate(types)]
     key = json.dumps({"type": "record", "name": "alert", "fields": fields} | more).encode()
-    value = avro._long(2**60) + b"\0" * 50
+    value = long(2**60) + b"\0" * 50
     with pytest.raises(BadMessage, match=match):
         avro.read_record(key, value)
     assert avro.read_columns(key, [value]) is None
@@ -191,16 +192,16 @@ def test_a_record_cut_anywhere_is_not_read_on_into_what_is_behind_it():
     key, value = key_and_value(
         [{"name": "x", "type": kind}], {"x": [{"y": 0.5, "z": [1, 300]}, {"y": 2.5, "z": []}]}
     )
-    assert all(byte & 0x80 for byte in avro.END)
-    assert len(set(avro.END)) > 4
+    assert all(byte & 0x80 for byte in END)
+    assert len(set(END)) > 4
     for end in range(1, len(value)):
         assert avro.read_columns(key, [value, value[:end]]) is None
 
 
 def test_a_field_may_have_the_name_of_the_end():
-    key, value = key_and_value([{"name": avro.END_NAME, "type": "int"}], {avro.END_NAME: 1})
+    key, value = key_and_value([{"name": END_NAME, "type": "int"}], {END_NAME: 1})
     frame = avro.read_columns(key, [value])
-    assert frame is None or frame.row(0, named=True) == {avro.END_NAME: 1}
+    assert frame is None or frame.row(0, named=True) == {END_NAME: 1}
 
 
 @pytest.mark.parametrize(
@@ -214,7 +215,7 @@ def test_a_date_that_python_cannot_hold_stops_nothing(kind, number):
     """The comparison of the two readers raised OverflowError, and Polars panicked."""
     key, _ = key_and_value([{"name": "x", "type": "int"}], {"x": 1})
     key = key.replace(b'"int"', json.dumps(kind).encode())
-    value = avro._long(number)
+    value = long(number)
     avro._is_read_alike.clear()
     assert avro.read_columns(key, [value]) is None
     with pytest.raises(BadMessage, match="OverflowError"):
@@ -269,8 +270,9 @@ def test_same():
 def test_the_container_is_one_that_others_read():
     long_text = "x" * 70_000  # a length of three bytes
     pairs = [key_and_value([{"name": "t", "type": "string"}], {"t": text}) for text in ("a", long_text, "")]
-    container = io.BytesIO(b"".join(avro._container(pairs[0][0], [value for _, value in pairs])))
-    assert [record["t"] for record in fastavro.reader(container)] == ["a", long_text, ""]
+    schema = avro._written_out(pairs[0][0])
+    pieces = container(schema, [value for _, value in pairs])
+    assert [record["t"] for record in fastavro.reader(io.BytesIO(b"".join(pieces)))] == ["a", long_text, ""]
 
 
 def test_a_schema_is_parsed_once():

@@ -34,6 +34,7 @@ from tom_fink import surveys
 from tom_fink.decoding import child as decoderchild, decode
 
 def fault(values):
+    values = [bytes(value) for value in values]
     for value in values:
         if b"HANG" in value:
             while True:
@@ -78,7 +79,7 @@ def word(text: str) -> Message:
 
 
 def pid(decoder: Decoder) -> int | None:
-    return decoder._child._process.pid if decoder._child else None
+    return decoder._process.pid if decoder._process else None
 
 
 def has_ended(process: int) -> bool:
@@ -184,7 +185,7 @@ def test_it_loads_neither_django_nor_kafka(good):
         "    found = {name.partition('.')[0] for name in sys.modules}\n"
         "    logging.getLogger('tom_fink.test').warning('%s', sorted(found & {'django', 'confluent_kafka', 'polars'}))\n"
         "    return real(frames)\n"
-        "surveys.normalise = normalise\n"
+        "decoderchild.normalise = normalise\n"
         "decoderchild.main(2**30)\n"
     )
     logged = []

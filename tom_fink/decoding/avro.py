@@ -13,10 +13,6 @@ import io
 import json
 import logging
 import math
-import os
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -26,6 +22,7 @@ import jetliner
 import polars as pl
 from fastavro.schema import SchemaParseException, UnknownType, expand_schema
 
+from tom_fink.decoding.container import BLOCK_BYTES, END, END_NAME, as_file
 from tom_fink.errors import BadMessage
 from tom_fink.text import printable
 
@@ -39,14 +36,6 @@ MAX_TYPES = 10_000  # written out: 30 short lines of references can stand for 2^
 
 SCHEMAS_KEPT = 16  # each up to some 10 MB
 VERDICTS_KEPT = 256
-SYNC_MARKER = (
-    b"tom_fink of Fink"  # 16 bytes between blocks; any will do, the container never leaves the process
-)
-# jetliner says nothing of bytes behind a record. So each record gets one more field, and these bytes
-# behind it: what is in its way makes the field another. They are not known outside the process. None of
-# them ends a number: where a record is cut short and they are read as a count, that count has no value.
-END_NAME = "tom_fink_end"
-END = bytes(byte | 0x80 for byte in os.urandom(16))
 LEAST_BYTES = {"null": 0, "boolean": 1, "int": 1, "long": 1, "float": 4, "double": 8, "bytes": 1, "string": 1}
 PARSERS_OWN = {"__fastavro_parsed", "__named_schemas"}  # fastavro's marks of what needs no check any more
 NOT_A_SCHEMA = (
@@ -153,7 +142,7 @@ def _around(inner: list[_Extent], least_bytes: int) -> _Extent:
     )
 
 
-def read_record(key: bytes, value: bytes) -> dict[str, Any]:
+def read_record(key: bytes, value: bytes | memoryview) -> dict[str, Any]:
     """One record as fastavro reads it. Raises `BadMessage`, also for bytes behind the record."""
     schema = parsed_schema(key)
     source = io.BytesIO(value)
@@ -171,7 +160,7 @@ def read_record(key: bytes, value: bytes) -> dict[str, Any]:
     return record
 
 
-def read_columns(key: bytes, values: list[bytes]) -> pl.DataFrame | None:
+def read_columns(key: bytes, values: list[bytes | memoryview]) -> pl.DataFrame | None:
     """Many records of one schema as columns, a row each, in order; None if that cannot be trusted.
 
     A map becomes a list of structs with key and value.
@@ -180,8 +169,8 @@ def read_columns(key: bytes, values: list[bytes]) -> pl.DataFrame | None:
     if not _is_read_alike.get(digest, True):
         return None
     try:
-        with _as_file(_container(_written_out(key), values)) as path:
-            frame = jetliner.read_avro(path, glob=False)
+        with as_file(_written_out(key), values) as path:
+            frame = jetliner.read_avro(path, glob=False, read_chunk_size=BLOCK_BYTES)
         if digest not in _is_read_alike:
             first = frame.drop(END_NAME).row(0, named=True), read_record(key, values[0])
     except (
@@ -250,45 +239,3 @@ def _same(column: Any, record: Any) -> bool:
     if isinstance(record, float) and math.isnan(record):
         return isinstance(column, float) and math.isnan(column)
     return column == record
-
-
-def _container(schema: bytes, values: list[bytes]) -> list[bytes]:
-    """An Avro object container with a block for each value and `END`, in pieces.
-
-    Avro 1.11 specification, "Object Container Files": magic, metadata map, marker; then for each
-    block its number of records, its size, its bytes and the marker again.
-    """
-    pieces = [b"Obj\x01", _long(2)]
-    for name, content in ((b"avro.schema", schema), (b"avro.codec", b"null")):
-        pieces += [_long(len(name)), name, _long(len(content)), content]
-    pieces += [_long(0), SYNC_MARKER]
-    one = _long(1)
-    for value in values:
-        pieces += [one, _long(len(value) + len(END)), value, END, SYNC_MARKER]
-    return pieces
-
-
-def _long(number: int) -> bytes:
-    """`number` >= 0 as Avro writes a long: zig-zag, seven bits a byte, lowest first."""
-    number <<= 1
-    out = bytearray()
-    while number > 0x7F:
-        out.append(number & 0x7F | 0x80)
-        number >>= 7
-    out.append(number)
-    return bytes(out)
-
-
-@contextmanager
-def _as_file(pieces: list[bytes]) -> Iterator[str]:
-    """A path under which the pieces can be read: in memory on Linux, else a temporary file."""
-    if hasattr(os, "memfd_create"):
-        with os.fdopen(os.memfd_create("alerts.avro"), "wb") as file:
-            file.writelines(pieces)
-            file.flush()
-            yield f"/proc/self/fd/{file.fileno()}"
-    else:
-        with tempfile.NamedTemporaryFile(suffix=".avro") as file:
-            file.writelines(pieces)
-            file.flush()
-            yield file.name

@@ -1,10 +1,9 @@
 """The process in which `tom_fink.decoding.decoder` decodes: it may hang, abort or be killed, and no message is lost.
 
 Requests come on standard input and are answered on standard output, both pickled, one by one, until the
-input ends: so the process ends with its parent, however that ended.
+input ends: so the process ends with its parent, however that ended. What is large is in shared files.
 """
 
-import io
 import logging
 import os
 import pickle
@@ -13,7 +12,12 @@ import signal
 import sys
 import traceback
 from datetime import UTC, datetime
-from typing import Any, BinaryIO
+from typing import BinaryIO
+
+from tom_fink.decoding.decode import Message, decode, decode_one
+from tom_fink.decoding.exchange import Answer, Files, Request
+from tom_fink.errors import BadMessage
+from tom_fink.surveys import normalise
 
 # A longer life without the parent is not wanted: a native decoder that hangs reads no end of input.
 ALARM_AFTER_S = 2.0
@@ -58,43 +62,38 @@ class _Logged(logging.Handler):
 
 
 def serve(requests: BinaryIO, answers: BinaryIO, logged: _Logged) -> None:
-    """Answer each request (seconds, careful, pairs of key and value, indices wanted as records).
-
-    An answer is ("read", (indices, alerts, detections), {index: pickled record}, {index: why there is none},
-    what was logged), ("memory",), ("large",) or ("fault", traceback). The frames count the messages at
-    those indices, and are Arrow streams: Polars' own pickles of them take four times as long.
-    """
+    """Answer each request until there are no more. The first thing that is said is where the shared files are."""
+    files = Files(pickle.load(requests))  # noqa: S301 - of the parent's
     while True:
         try:
-            seconds, careful, pairs, as_records = pickle.load(requests)  # noqa: S301 - of the parent's
+            request = pickle.load(requests)  # noqa: S301
         except EOFError:
             return
-        signal.setitimer(signal.ITIMER_REAL, seconds + ALARM_AFTER_S)
+        signal.setitimer(signal.ITIMER_REAL, request.seconds + ALARM_AFTER_S)
         os.ftruncate(2, 0)
         os.lseek(2, 0, os.SEEK_SET)
         try:
-            answer = ("read", *_read(careful, pairs, as_records), logged.records)
+            answer = _read(request, files, logged.records)
         except MemoryError:
-            answer = ("memory",)
+            answer = Answer("memory")
         except Unpacked:
-            answer = ("large",)
+            answer = Answer("large")
         except BaseException:  # noqa: BLE001 - a Rust panic is no Exception; the parent raises what it was
-            answer = ("fault", traceback.format_exc())
+            answer = Answer("fault", traceback.format_exc())
         pickle.dump(answer, answers, pickle.HIGHEST_PROTOCOL)
         answers.flush()
         logged.records = []
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 
-def _read(careful: bool, pairs: list[tuple], as_records: set[int]) -> tuple[tuple, dict, dict]:
+def _read(request: Request, files: Files, logged: list[tuple[str, int, str]]) -> Answer:
     """Decode and normalise. Raises MemoryError also where it hid behind a message's error."""
-    from tom_fink.decoding.decode import Message, decode, decode_one
-    from tom_fink.errors import BadMessage
-    from tom_fink.surveys import normalise
-
-    messages = [Message("", None, None, key, value, NOBODY) for key, value in pairs]
+    messages = [
+        Message("", None, None, request.keys[key], value, NOBODY)
+        for key, value in zip(request.key_of, files.values(request.lengths), strict=True)
+    ]
     records, errors = {}, {}
-    for index in sorted(as_records):
+    for index in sorted(request.as_records):
         try:
             record = pickle.dumps(decode_one(messages[index]), pickle.HIGHEST_PROTOCOL)
         except BadMessage as error:
@@ -102,25 +101,17 @@ def _read(careful: bool, pairs: list[tuple], as_records: set[int]) -> tuple[tupl
         else:
             _check_size(len(record), [messages[index]])
             records[index] = record
-    others = [index for index in range(len(messages)) if index not in as_records]
-    decoded = decode([messages[index] for index in others], careful)
+    others = [index for index in range(len(messages)) if index not in request.as_records]
+    decoded = decode([messages[index] for index in others], request.careful)
     tidy, refused = normalise(decoded.frames)
     _check_size(tidy.alerts.estimated_size() + tidy.detections.estimated_size(), messages)
     for place, error in (refused | decoded.errors).items():
         errors[others[place]] = error
     if any(isinstance(error.__cause__, MemoryError) for error in errors.values()):
         raise MemoryError
-    return (
-        (others, _stream(tidy.alerts), _stream(tidy.detections)),
-        records,
-        {index: str(error) for index, error in errors.items()},
-    )
-
-
-def _stream(frame: Any) -> bytes:
-    stream = io.BytesIO()
-    frame.write_ipc_stream(stream)
-    return stream.getvalue()
+    files.write_frames(tidy.alerts, tidy.detections)
+    said = {index: str(error) for index, error in errors.items()}
+    return Answer("read", tidy=others, records=records, errors=said, logged=logged)
 
 
 def _check_size(size: int, messages: list) -> None:

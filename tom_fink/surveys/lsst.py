@@ -19,6 +19,7 @@ from tom_fink.frames import (
     coalesce_class,
     conform,
     first_problem,
+    history_length,
     history_problem,
     mag_error_of_flux,
     mag_of_flux,
@@ -127,63 +128,70 @@ def points(rows: pl.DataFrame, kind: str) -> pl.DataFrame:
 
 
 def _alerts(frame: pl.DataFrame) -> pl.DataFrame:
-    schema = frame.schema
-    psf_flux = flux(schema, "diaSource.psfFlux")
-    psf_flux_err = error(schema, "diaSource.psfFluxErr", MAX_FLUX_NJY)
-    alert_id = pl.coalesce(identifier(schema, "diaSourceId"), identifier(schema, "diaSource.diaSourceId"))
-    # Ids are 0, and the records diaObject, ssSource and mpc_orbits full of nulls, where they do not apply.
-    static_id = pl.coalesce(
-        identifier(schema, "diaSource.diaObjectId"), identifier(schema, "diaObject.diaObjectId")
+    # Read first, then worked with: an expression that is used five times would be worked out five times.
+    read = frame.select(pl.col(MESSAGE), *_fields(frame.schema)).with_columns(
+        pl.when(pl.col("static_id").is_null()).then("body").alias("body")
     )
-    body = pl.when(static_id.is_null()).then(
-        pl.coalesce(
-            body_name(text(schema, "mpc_orbits.designation")),
-            body_name(text(schema, "mpc_orbits.unpacked_primary_provisional_designation")),
-            body_name(text(schema, "ssSource.designation")),
-            pl.lit("ssObject ") + identifier(schema, "diaSource.ssObjectId"),
-        )
-    )
-    packed = text(schema, "mpc_orbits.packed_primary_provisional_designation")
-    packed = pl.when(is_safe_name(packed)).then(packed)
-    is_not_rubin_s = ~static_id.str.contains(f"^{RUBIN_ID}$") & static_id.is_not_null()
+    static_id, body, packed = pl.col("static_id"), pl.col("body"), pl.col("packed")
+    psf_flux, psf_flux_err = pl.col("psf_flux"), pl.col("psf_flux_err")
     object_id = pl.coalesce(static_id, body)
-    observed_at = utc_from_mjd_tai(pick(schema, "diaSource.midpointMjdTai", pl.Float64))
-    ra_deg, dec_deg = number(schema, "diaSource.ra"), number(schema, "diaSource.dec")
-    alerts = frame.select(
-        pl.col(MESSAGE),
+    is_not_rubin_s = ~static_id.str.contains(f"^{RUBIN_ID}$") & static_id.is_not_null()
+    alerts = read.with_columns(
         pl.lit("lsst").alias("survey"),
-        alert_id.alias("alert_id"),
         object_id.alias("object_id"),
         pl.lit("lsst").alias("object_survey"),
-        body.alias("body"),
-        observed_at.alias("observed_at"),
-        ra_deg.alias("ra_deg"),
-        dec_deg.alias("dec_deg"),
-        _band(schema, "diaSource.band").alias("band"),
         mag_of_flux(psf_flux.abs()).alias("mag_ab"),
         mag_error_of_flux(psf_flux, psf_flux_err).alias("mag_err"),
         rounded(psf_flux, FLUX_DECIMALS).alias("flux_njy"),
         rounded(psf_flux_err, FLUX_DECIMALS).alias("flux_err_njy"),
         (psf_flux > 0).alias("is_positive"),
-        fink_class(schema).alias("fink_class"),
         json_of(frame, VALUES).alias("fink_values"),
         # The portal knows a body by its packed designation.
-        page(PORTAL, pl.coalesce(static_id, packed, body)).alias("url"),
-        utc_from_text(pick(schema, "brokerEndProcessTimestamp", pl.String)).alias("broker_end_at"),
-        *(
-            cutout(schema, f"cutout{kind}").alias(f"cutout_{kind.lower()}")
-            for kind in ("Science", "Template", "Difference")
-        ),
+        page(PORTAL, pl.coalesce(static_id, pl.when(is_safe_name(packed)).then(packed), body)).alias("url"),
         first_problem(
-            (alert_id.is_null(), "no diaSourceId"),
+            (pl.col("alert_id").is_null(), "no diaSourceId"),
             (object_id.is_null(), "neither a diaObjectId nor a body's designation"),
             (is_not_rubin_s, "diaObjectId is none of Rubin's (10 to 19 digits)"),
             (is_no_body_name(body), BODY_PROBLEM),
-            *position_problems(ra_deg, dec_deg, observed_at),
-            history_problem(schema, *HISTORIES),
+            *position_problems(pl.col("ra_deg"), pl.col("dec_deg"), pl.col("observed_at")),
+            history_problem(pl.col("points")),
         ).alias("problem"),
     )
     return conform(_with_bodies(frame, alerts), ALERTS)
+
+
+def _fields(schema: pl.Schema) -> list[pl.Expr]:
+    """What is taken from the alert as it is. Ids are 0, and the records diaObject, ssSource and mpc_orbits
+    full of nulls, where they do not apply."""
+    fields = {
+        "alert_id": pl.coalesce(
+            identifier(schema, "diaSourceId"), identifier(schema, "diaSource.diaSourceId")
+        ),
+        "static_id": pl.coalesce(
+            identifier(schema, "diaSource.diaObjectId"), identifier(schema, "diaObject.diaObjectId")
+        ),
+        "body": pl.coalesce(
+            body_name(text(schema, "mpc_orbits.designation")),
+            body_name(text(schema, "mpc_orbits.unpacked_primary_provisional_designation")),
+            body_name(text(schema, "ssSource.designation")),
+            pl.lit("ssObject ") + identifier(schema, "diaSource.ssObjectId"),
+        ),
+        "packed": text(schema, "mpc_orbits.packed_primary_provisional_designation"),
+        "observed_at": utc_from_mjd_tai(pick(schema, "diaSource.midpointMjdTai", pl.Float64)),
+        "ra_deg": number(schema, "diaSource.ra"),
+        "dec_deg": number(schema, "diaSource.dec"),
+        "band": _band(schema, "diaSource.band"),
+        "psf_flux": flux(schema, "diaSource.psfFlux"),
+        "psf_flux_err": error(schema, "diaSource.psfFluxErr", MAX_FLUX_NJY),
+        "fink_class": fink_class(schema),
+        "broker_end_at": utc_from_text(pick(schema, "brokerEndProcessTimestamp", pl.String)),
+        "points": history_length(schema, *HISTORIES),
+    }
+    fields |= {
+        f"cutout_{kind.lower()}": cutout(schema, f"cutout{kind}")
+        for kind in ("Science", "Template", "Difference")
+    }
+    return [expression.alias(name) for name, expression in fields.items()]
 
 
 def fink_class(schema: pl.Schema) -> pl.Expr:

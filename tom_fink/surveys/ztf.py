@@ -25,6 +25,7 @@ from tom_fink.frames import (
     conform,
     first_problem,
     flux_of_mag,
+    history_length,
     history_problem,
     position_problems,
     rounded,
@@ -116,50 +117,52 @@ def points(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _alerts(frame: pl.DataFrame) -> pl.DataFrame:
-    schema = frame.schema
-    magpsf = magnitude(schema, "candidate.magpsf")
-    sigmapsf = error(schema, "candidate.sigmapsf", MAX_MAG_ERR)
-    positive = _is_positive(schema, "candidate.isdiffpos")
-    object_id = text(schema, "objectId")
-    alert_id = pl.coalesce(identifier(schema, "candid"), identifier(schema, "candidate.candid"))
-    observed_at = utc_from_jd(pick(schema, "candidate.jd", pl.Float64))
-    ra_deg, dec_deg = number(schema, "candidate.ra"), number(schema, "candidate.dec")
-    roid = pick(schema, "roid", pl.Int64)
-    body = body_name(pl.when(roid == ROID_KNOWN).then(text(schema, "candidate.ssnamenr")))
-    flux = _flux(magpsf, positive)
-    alerts = frame.select(
-        pl.col(MESSAGE),
+    # Read first, then worked with: an expression that is used five times would be worked out five times.
+    read = frame.select(pl.col(MESSAGE), *_fields(frame.schema)).with_columns(
+        _flux(pl.col("magpsf"), pl.col("is_positive")).alias("flux_njy")
+    )
+    alerts = read.with_columns(
         pl.lit("ztf").alias("survey"),
-        alert_id.alias("alert_id"),
-        object_id.alias("object_id"),
         pl.lit("ztf").alias("object_survey"),
-        body.alias("body"),
-        observed_at.alias("observed_at"),
-        ra_deg.alias("ra_deg"),
-        dec_deg.alias("dec_deg"),
-        _band(schema, "candidate.fid").alias("band"),
-        rounded(magpsf).alias("mag_ab"),
-        rounded(sigmapsf).alias("mag_err"),
-        flux.alias("flux_njy"),
-        _flux_error(flux, sigmapsf).alias("flux_err_njy"),
-        positive.alias("is_positive"),
-        fink_class(schema).alias("fink_class"),
-        utc_from_text(pick(schema, "brokerEndProcessTimestamp", pl.String)).alias("broker_end_at"),
-        *(
-            cutout(schema, f"cutout{kind}.stampData").alias(f"cutout_{kind.lower()}")
-            for kind in ("Science", "Template", "Difference")
-        ),
+        rounded(pl.col("magpsf")).alias("mag_ab"),
+        rounded(pl.col("sigmapsf")).alias("mag_err"),
+        _flux_error(pl.col("flux_njy"), pl.col("sigmapsf")).alias("flux_err_njy"),
         first_problem(
-            (alert_id.is_null(), "no candid"),
-            (~is_ztf_id(object_id), ZTF_ID_PROBLEM),
-            (is_no_body_name(body), BODY_PROBLEM),
-            *position_problems(ra_deg, dec_deg, observed_at),
-            history_problem(schema, "prv_candidates"),
+            (pl.col("alert_id").is_null(), "no candid"),
+            (~is_ztf_id(pl.col("object_id")), ZTF_ID_PROBLEM),
+            (is_no_body_name(pl.col("body")), BODY_PROBLEM),
+            *position_problems(pl.col("ra_deg"), pl.col("dec_deg"), pl.col("observed_at")),
+            history_problem(pl.col("points")),
         ).alias("problem"),
         json_of(maps_as_structs(frame, MAPS), VALUES).alias("fink_values"),
-        page(PORTAL, object_id).alias("url"),
+        page(PORTAL, pl.col("object_id")).alias("url"),
     )
     return conform(alerts, ALERTS)
+
+
+def _fields(schema: pl.Schema) -> list[pl.Expr]:
+    """What is taken from the alert as it is."""
+    is_known_body = pick(schema, "roid", pl.Int64) == ROID_KNOWN
+    fields = {
+        "alert_id": pl.coalesce(identifier(schema, "candid"), identifier(schema, "candidate.candid")),
+        "object_id": text(schema, "objectId"),
+        "body": body_name(pl.when(is_known_body).then(text(schema, "candidate.ssnamenr"))),
+        "observed_at": utc_from_jd(pick(schema, "candidate.jd", pl.Float64)),
+        "ra_deg": number(schema, "candidate.ra"),
+        "dec_deg": number(schema, "candidate.dec"),
+        "band": _band(schema, "candidate.fid"),
+        "magpsf": magnitude(schema, "candidate.magpsf"),
+        "sigmapsf": error(schema, "candidate.sigmapsf", MAX_MAG_ERR),
+        "is_positive": _is_positive(schema, "candidate.isdiffpos"),
+        "fink_class": fink_class(schema),
+        "broker_end_at": utc_from_text(pick(schema, "brokerEndProcessTimestamp", pl.String)),
+        "points": history_length(schema, "prv_candidates"),
+    }
+    fields |= {
+        f"cutout_{kind.lower()}": cutout(schema, f"cutout{kind}.stampData")
+        for kind in ("Science", "Template", "Difference")
+    }
+    return [expression.alias(name) for name, expression in fields.items()]
 
 
 def fink_class(schema: pl.Schema) -> pl.Expr:

@@ -1,0 +1,81 @@
+"""What the reader and the process that decodes say to each other: little by pipe, much in shared files."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+import polars as pl
+
+from tom_fink.decoding.shared import SharedFile
+
+
+@dataclass(frozen=True)
+class Request:
+    """Messages to be read within so many seconds; their values stand one behind the other in a shared file.
+
+    careful: fastavro first. keys: each once, `key_of` has the place of each message's. lengths: of the
+    values, None for a message without. as_records: places of those that are wanted as dictionaries.
+    """
+
+    seconds: float
+    careful: bool
+    keys: list[bytes | None]
+    key_of: list[int]
+    lengths: list[int | None]
+    as_records: frozenset[int]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What became of a request. kind: read, memory (it needed too much), large (an alert is many times as
+    large as its message) or fault, of which `text` is the traceback.
+
+    tidy: the places of the messages that the frames in the shared files count. records: pickled
+    dictionaries by place. errors: why there is no alert, by place. logged: (logger, level, text).
+    """
+
+    kind: str
+    text: str = ""
+    tidy: list[int] = field(default_factory=list)
+    records: dict[int, bytes] = field(default_factory=dict)
+    errors: dict[int, str] = field(default_factory=dict)
+    logged: list[tuple[str, int, str]] = field(default_factory=list)
+
+
+class Files:
+    """The three files: values one way, alerts and detections as Arrow streams the other."""
+
+    def __init__(self, descriptors: Iterable[int] | None = None) -> None:
+        """New ones, or those that the parent process has under these descriptors. Raises OSError."""
+        shared = [SharedFile(descriptor) for descriptor in descriptors or (None, None, None)]
+        self._values, *self._frames = shared
+        self.descriptors = [file.descriptor for file in shared]
+
+    def write_values(self, values: Iterable[bytes | None]) -> None:
+        """Put values there, one behind the other."""
+        self._values.write(value for value in values if value)
+
+    def values(self, lengths: list[int | None]) -> Iterator[memoryview | None]:
+        """The values of these lengths, not copied."""
+        view, start = self._values.view(sum(length or 0 for length in lengths)), 0
+        for length in lengths:
+            yield None if length is None else view[start : start + length]
+            start += length or 0
+
+    def write_frames(self, *frames: pl.DataFrame) -> None:
+        """Put alerts and detections there."""
+        for file, frame in zip(self._frames, frames, strict=True):
+            with file.at_start() as stream:
+                frame.write_ipc_stream(stream)
+
+    def frames(self) -> list[pl.DataFrame]:
+        """Alerts and detections, copied. A stream says itself where it ends."""
+        found = []
+        for file in self._frames:
+            with file.at_start() as stream:
+                found.append(pl.read_ipc_stream(stream))
+        return found
+
+    def close(self) -> None:
+        """Give the files up; the other process has its own ends of them."""
+        for file in (self._values, *self._frames):
+            file.close()
