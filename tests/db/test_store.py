@@ -354,10 +354,10 @@ def test_what_the_database_refuses_is_rejected_alone(simulated_messages, monkeyp
     refused = decode_one(of_object(simulated_messages)[0])["objectId"]
     insert = alerts_module.store_alerts
 
-    def choosy(alerts, objects):
+    def choosy(alerts):
         if refused in set(alerts["object_id"]):
             raise DataError("value too long")
-        insert(alerts, objects)
+        insert(alerts)
 
     monkeypatch.setattr("tom_fink.store.batch.store_alerts", choosy)
     messages = [m for m in simulated_messages if m.topic == "fink_sn_candidates_ztf"][:20]

@@ -1,39 +1,46 @@
 """One row for each alert."""
 
-import json
+from datetime import UTC, datetime
 
 import polars as pl
 
-from tom_fink.models import Alert, FinkObject
+from tom_fink.models import Alert
+from tom_fink.store.bulk import insert
 
 COPIED = (
-    "survey", "alert_id", "object_id", "observed_at", "ra_deg", "dec_deg", "mag_ab", "mag_err", "flux_njy",
-    "flux_err_njy", "is_positive", "fink_class", "url", "broker_end_at", "topic", "partition", "offset", "received_at",
+    "survey", "alert_id", "object_id", "fink_object_id", "target_id", "observed_at", "ra_deg", "dec_deg", "mag_ab",
+    "mag_err", "flux_njy", "flux_err_njy", "is_positive", "fink_class", "fink_values", "url", "broker_end_at",
+    "topic", "partition", "offset", "received_at",
 )  # fmt: skip
 
+# What links an alert to the rest, and what its key in the database is
+LINKS = {
+    "survey": pl.String,
+    "alert_id": pl.String,
+    "alert_pk": pl.Int64,
+    "fink_object_id": pl.Int64,
+    "target_id": pl.Int64,
+    "observed_at": pl.Datetime("us", "UTC"),
+}
 
-def known_alerts(alerts: pl.DataFrame) -> dict[tuple[str, str], Alert]:
-    """Those of the alerts that the database has, by (survey, alert_id); only what links them is loaded."""
-    found = {}
-    for (survey,), group in alerts.group_by("survey"):
-        rows = Alert.objects.filter(survey=survey, alert_id__in=group["alert_id"].to_list())
-        for row in rows.only("survey", "alert_id", "fink_object", "target", "observed_at"):
-            found[survey, row.alert_id] = row
-    return found
 
-
-def store_alerts(alerts: pl.DataFrame, objects: dict[tuple[str, str], FinkObject]) -> None:
-    """Insert alerts that the database does not have."""
+def known_alerts(alerts: pl.DataFrame) -> pl.DataFrame:
+    """Those of the alerts that the database has (columns: LINKS)."""
     rows = []
-    for row in alerts.sort("survey", "alert_id").iter_rows(named=True):
-        fink_object = objects[row["object_survey"], row["object_key"]]
-        rows.append(
-            Alert(
-                fink_object=fink_object,
-                target_id=fink_object.target_id,
-                band=row["band"] or "",
-                fink_values=json.loads(row["fink_values"]),
-                **{name: row[name] for name in COPIED},
-            )
-        )
-    Alert.objects.bulk_create(rows)
+    for (survey,), group in alerts.group_by("survey"):
+        found = Alert.objects.filter(survey=survey, alert_id__in=group["alert_id"].to_list())
+        rows += found.values_list("survey", "alert_id", "pk", "fink_object_id", "target_id", "observed_at")
+    return pl.DataFrame(rows, schema=LINKS, orient="row")
+
+
+def without_known(alerts: pl.DataFrame) -> pl.DataFrame:
+    """Those of the alerts that the database does not have."""
+    return alerts.join(known_alerts(alerts), on=["survey", "alert_id"], how="anti", maintain_order="left")
+
+
+def store_alerts(alerts: pl.DataFrame) -> None:
+    """Insert alerts that the database does not have, linked by `fink_object_id` and `target_id`."""
+    rows = alerts.sort("survey", "alert_id").select(
+        *COPIED, pl.col("band").fill_null(""), pl.lit(datetime.now(UTC)).alias("stored_at")
+    )
+    insert(Alert, rows)

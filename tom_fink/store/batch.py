@@ -13,9 +13,9 @@ from django.db import DataError, IntegrityError, transaction
 from tom_fink.decoding.decode import MESSAGE, Message, decode, frame_of_records
 from tom_fink.errors import BadMessage
 from tom_fink.frames import Tidy
-from tom_fink.store.alerts import known_alerts, store_alerts
+from tom_fink.store.alerts import known_alerts, store_alerts, without_known
 from tom_fink.store.cutouts import store_cutouts
-from tom_fink.store.objects import lock_objects, update_objects
+from tom_fink.store.objects import lock_objects, update_objects, with_links
 from tom_fink.store.photometry import store_photometry
 from tom_fink.store.rejected import Rejection, store_rejected
 from tom_fink.store.targets import announce, assign_targets
@@ -166,15 +166,16 @@ def _write(tidy: Tidy, messages: list[Message]) -> Outcome:
     topics = topics_named(alerts.unique("topic").select("topic", "survey").rows())
 
     arrived = alerts.unique(["survey", "alert_id"], keep="first", maintain_order=True)
-    unknown = _without_known(arrived)
+    unknown = without_known(arrived)
     objects = lock_objects(unknown)
-    unknown = _without_known(unknown)  # another reader may have stored some while this one waited
+    unknown = without_known(unknown)  # another reader may have stored some while this one waited
     created = assign_targets(unknown, objects)
-    store_alerts(unknown, objects)
+    unknown = with_links(unknown, objects)
+    store_alerts(unknown)
     stored = known_alerts(arrived)
     add_to_lists(alerts, stored, topics)
     points = store_photometry(tidy.detections, unknown, objects)
-    store_cutouts(unknown, objects, stored)
+    store_cutouts(unknown, stored)
     update_objects(unknown, objects)
     announce(created)
     fates = dict.fromkeys(alerts[MESSAGE], Fate.DUPLICATE) | dict.fromkeys(unknown[MESSAGE], Fate.STORED)
@@ -183,9 +184,3 @@ def _write(tidy: Tidy, messages: list[Message]) -> Outcome:
 
 def _only(tidy: Tidy, index: int) -> Tidy:
     return Tidy(*(frame.filter(pl.col(MESSAGE) == index) for frame in (tidy.alerts, tidy.detections)))
-
-
-def _without_known(alerts: pl.DataFrame) -> pl.DataFrame:
-    known = known_alerts(alerts)
-    is_known = [key in known for key in alerts.select("survey", "alert_id").iter_rows()]
-    return alerts.filter(~pl.Series(is_known, dtype=pl.Boolean))

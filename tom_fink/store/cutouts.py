@@ -2,40 +2,55 @@
 
 import polars as pl
 
-from tom_fink.models import Alert, Cutout, FinkObject
+from tom_fink.models import Alert, Cutout
+from tom_fink.store.alerts import LINKS
+from tom_fink.store.bulk import insert
 
 KINDS = [kind.value for kind in Cutout.Kind]
+IMAGES = [f"cutout_{kind}" for kind in KINDS]
+PLACE = ["alert_pk", "fink_object_id", "observed_at"]
 
 
-def store_cutouts(
-    alerts: pl.DataFrame, objects: dict[tuple[str, str], FinkObject], stored: dict[tuple[str, str], Alert]
-) -> None:
+def store_cutouts(alerts: pl.DataFrame, stored: pl.DataFrame) -> None:
     """Store the cutouts of new alerts that are now their object's first or latest with cutouts.
 
-    Alerts may come in any order, and an alert may have none (a multi-messenger alert).
+    `stored` has their links (alerts.LINKS). Alerts may come in any order, and an alert may have no cutouts
+    (a multi-messenger alert).
     """
-    fresh = alerts.filter(pl.any_horizontal(pl.col(f"cutout_{kind}").is_not_null() for kind in KINDS))
+    images = alerts.filter(pl.any_horizontal(pl.col(IMAGES).is_not_null())).select(
+        "survey", "alert_id", *IMAGES
+    )
+    fresh = images.join(stored, on=["survey", "alert_id"])
     if fresh.is_empty():
         return
-    times: dict[int, dict[int, tuple]] = {}  # by object: alert's key -> (observed_at, alert's key)
-    touched = {objects[key].pk for key in fresh.select("object_survey", "object_key").iter_rows()}
-    kept = Alert.objects.filter(fink_object__in=touched, cutouts__isnull=False).distinct()
-    for pk, object_pk, observed_at in kept.values_list("pk", "fink_object", "observed_at"):
-        times.setdefault(object_pk, {})[pk] = (observed_at, pk)
-    before = {pk for of_object in times.values() for pk in of_object}
-    for key in fresh.select("survey", "alert_id").iter_rows():
-        alert = stored[key]
-        times.setdefault(alert.fink_object_id, {})[alert.pk] = (alert.observed_at, alert.pk)
-    after = {
-        pk for of_object in times.values() for _, pk in (min(of_object.values()), max(of_object.values()))
-    }
-
-    Cutout.objects.filter(alert__in=before - after).delete()
-    columns = ["survey", "alert_id", *(f"cutout_{kind}" for kind in KINDS)]
-    Cutout.objects.bulk_create(
-        Cutout(alert=stored[survey, alert_id], kind=kind, fits=image)
-        for survey, alert_id, *images in fresh.select(columns).iter_rows()
-        if stored[survey, alert_id].pk in after
-        for kind, image in zip(KINDS, images, strict=True)
-        if image is not None
+    before = _with_cutouts(fresh["fink_object_id"].unique().to_list())
+    order = pl.struct("observed_at", "alert_pk")
+    ends = (
+        pl.concat([before, fresh.select(PLACE)])
+        .group_by("fink_object_id")
+        .agg(
+            pl.col("alert_pk").sort_by(order).first().alias("first"),
+            pl.col("alert_pk").sort_by(order).last().alias("latest"),
+        )
     )
+    kept = pl.concat([ends["first"], ends["latest"]]).implode()
+    Cutout.objects.filter(
+        alert__in=before.filter(~pl.col("alert_pk").is_in(kept))["alert_pk"].to_list()
+    ).delete()
+    rows = (
+        fresh.filter(pl.col("alert_pk").is_in(kept))
+        .select(
+            pl.col("alert_pk").alias("alert_id"), *(pl.col(f"cutout_{kind}").alias(kind) for kind in KINDS)
+        )
+        .unpivot(KINDS, index="alert_id", variable_name="kind", value_name="fits")
+        .drop_nulls("fits")
+        .sort("alert_id", "kind")
+    )
+    insert(Cutout, rows)
+
+
+def _with_cutouts(object_keys: list[int]) -> pl.DataFrame:
+    """The alerts of these objects that have cutouts (columns: PLACE)."""
+    found = Alert.objects.filter(fink_object__in=object_keys, cutouts__isnull=False).distinct()
+    rows = list(found.values_list("pk", "fink_object_id", "observed_at"))
+    return pl.DataFrame(rows, schema={name: LINKS[name] for name in PLACE}, orient="row")

@@ -6,12 +6,24 @@ from datetime import datetime
 import polars as pl
 
 from tom_fink.models import FinkObject
+from tom_fink.store.bulk import insert_missing, insert_or_update
 
 Key = tuple[str, str]  # (survey, object's key)
 
 # Of the alert that speaks for the object
 SPEAKING = ["ra_deg", "dec_deg", "mag_ab", "is_positive", "band", "fink_class"]
-SUMMARY = ["target", "alert_count", "first_seen", "last_seen", "summary_at", *SPEAKING]
+SUMMARY = ["target_id", "alert_count", "first_seen", "last_seen", "summary_at", *SPEAKING]
+ROW = {
+    "survey": pl.String,
+    "object_id": pl.String,
+    "target_id": pl.Int64,
+    "alert_count": pl.Int64,
+    **dict.fromkeys(("first_seen", "last_seen", "summary_at"), pl.Datetime("us", "UTC")),
+    **dict.fromkeys(("ra_deg", "dec_deg", "mag_ab"), pl.Float64),
+    "is_positive": pl.Boolean,
+    "band": pl.String,
+    "fink_class": pl.String,
+}
 
 
 def lock_objects(alerts: pl.DataFrame) -> dict[Key, FinkObject]:
@@ -25,17 +37,24 @@ def lock_objects(alerts: pl.DataFrame) -> dict[Key, FinkObject]:
     if not keys:
         return {}
     known = {(found.survey, found.object_id) for found in _found(FinkObject.objects, keys)}
-    FinkObject.objects.bulk_create(
-        [
-            FinkObject(survey=survey, object_id=object_id)
-            for survey, object_id in keys
-            if (survey, object_id) not in known
-        ],
-        ignore_conflicts=True,
-    )
+    missing = [key for key in keys if key not in known]
+    insert_missing(FinkObject, pl.DataFrame(missing, schema=["survey", "object_id"], orient="row"))
     # no_key, because a delivery of another reader may refer to an object that it does not lock itself.
     locked = FinkObject.objects.select_for_update(no_key=True).order_by("object_id")
     return {(found.survey, found.object_id): found for found in _found(locked, keys)}
+
+
+def with_links(alerts: pl.DataFrame, objects: dict[Key, FinkObject]) -> pl.DataFrame:
+    """Alerts with `fink_object_id` and `target_id`, the keys of their object and its target."""
+    rows = [(*key, found.pk, found.target_id) for key, found in objects.items()]
+    schema = {
+        "object_survey": pl.String,
+        "object_key": pl.String,
+        "fink_object_id": pl.Int64,
+        "target_id": pl.Int64,
+    }
+    links = pl.DataFrame(rows, schema=schema, orient="row")
+    return alerts.join(links, on=["object_survey", "object_key"], how="left", maintain_order="left")
 
 
 def _found(objects, keys: list[Key]) -> Iterator[FinkObject]:
@@ -63,8 +82,11 @@ def update_objects(alerts: pl.DataFrame, objects: dict[Key, FinkObject]) -> None
             found.summary_at = observed_at
             for name in SPEAKING:
                 setattr(found, name, row[name])
-    FinkObject.objects.bulk_create(
-        objects.values(), update_conflicts=True, unique_fields=["survey", "object_id"], update_fields=SUMMARY
+    changed = [
+        [getattr(found, name) for name in ("survey", "object_id", *SUMMARY)] for found in objects.values()
+    ]
+    insert_or_update(
+        FinkObject, pl.DataFrame(changed, schema=ROW, orient="row"), ["survey", "object_id"], SUMMARY
     )
 
 

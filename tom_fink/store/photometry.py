@@ -1,26 +1,24 @@
 """Photometric points as TOM Toolkit's `PhotometryReducedDatum` rows."""
 
-from typing import Any
-
 import polars as pl
 from tom_dataproducts.models import PhotometryReducedDatum
 
 from tom_fink.decoding.decode import MESSAGE
 from tom_fink.models import FinkObject
+from tom_fink.store.bulk import insert_missing
+from tom_fink.store.known import DIGEST, known_digests, remember, with_digest
+from tom_fink.store.objects import Key
 
 UNIT = "AB mag"
 SOURCE = "Fink"
-INSTRUMENTS = {"ztf": ("Palomar 48-inch", "ZTF"), "lsst": ("Simonyi Survey Telescope", "LSSTCam")}
+TELESCOPES = {"ztf": "Palomar 48-inch", "lsst": "Simonyi Survey Telescope"}
+INSTRUMENTS = {"ztf": "ZTF", "lsst": "LSSTCam"}
 
 # A forced point below 3 sigma is stored as its 5 sigma limit, as the ZTF forced-photometry guide
 # advises (Masci et al. 2023, arXiv:2305.16279); its flux is kept either way.
 DETECTED_SIGMA = 3.0
 
-PART = 2000  # points in hand at once
 SOURCE_LOCATION_LENGTH = PhotometryReducedDatum._meta.get_field("source_location").max_length
-
-# What TOM Toolkit's unique constraints look at, beside the instrument
-IDENTITY = ["target_id", "band", "observed_at", "brightness", "limit", "version"]
 
 
 def with_brightness(detections: pl.DataFrame) -> pl.DataFrame:
@@ -43,46 +41,51 @@ def with_brightness(detections: pl.DataFrame) -> pl.DataFrame:
     ).filter(pl.col("brightness").is_not_null() | pl.col("limit").is_not_null())
 
 
-def store_photometry(
-    detections: pl.DataFrame, alerts: pl.DataFrame, objects: dict[tuple[str, str], FinkObject]
-) -> int:
+def store_photometry(detections: pl.DataFrame, alerts: pl.DataFrame, objects: dict[Key, FinkObject]) -> int:
     """Insert the points of these alerts that the database does not have; returns how many were offered."""
-    origin = alerts.select(MESSAGE, "survey", "object_survey", "object_key", "url").with_columns(
-        pl.struct("object_survey", "object_key")
-        .map_elements(
-            lambda key: objects[key["object_survey"], key["object_key"]].target_id, return_dtype=pl.Int64
-        )
-        .alias("target_id")
+    points = with_digest(
+        detections.join(alerts.select(MESSAGE, "fink_object_id"), on=MESSAGE, maintain_order="left")
     )
-    rows = (
-        with_brightness(detections)
-        .join(origin, on=MESSAGE, how="inner", maintain_order="left")
-        .unique([*IDENTITY, "survey"], keep="first", maintain_order=True)
-    )
-    for part in rows.iter_slices(PART):  # rows of the database are many times as large as those of the frame
-        PhotometryReducedDatum.objects.bulk_create(
-            [_datum(row) for row in part.iter_rows(named=True)], ignore_conflicts=True
-        )
+    fresh = points.filter(~pl.col(DIGEST).is_in(known_digests(list(objects.values())).implode()))
+    rows = _rows(fresh, alerts)
+    insert_missing(PhotometryReducedDatum, rows)
+    remember(points, alerts, list(objects.values()))
     return rows.height
 
 
-def _datum(row: dict[str, Any]) -> PhotometryReducedDatum:
-    telescope, instrument = INSTRUMENTS[row["survey"]]
-    value = {
-        name: row[name] for name in ("kind", "flux_njy", "flux_err_njy", "source_id") if row[name] is not None
-    }
-    return PhotometryReducedDatum(
-        target_id=row["target_id"],
-        timestamp=row["observed_at"],
-        bandpass=row["band"],
-        brightness=row["brightness"],
-        brightness_error=row["mag_err"] if row["brightness"] is not None else None,
-        limit=row["limit"],
-        unit=UNIT,
-        telescope=telescope,
-        instrument=instrument,
-        source_name=SOURCE,
-        source_location=row["url"] if len(row["url"]) <= SOURCE_LOCATION_LENGTH else "",
-        reduction_version=row["version"],
-        value=value,
+def _rows(points: pl.DataFrame, alerts: pl.DataFrame) -> pl.DataFrame:
+    """Points as rows of the table, in the order of the batch."""
+    origin = alerts.select(MESSAGE, "survey", "target_id", "url")
+    found = with_brightness(points).join(origin, on=MESSAGE, maintain_order="left")
+    return found.select(
+        "target_id",
+        pl.col("observed_at").alias("timestamp"),
+        pl.col("band").alias("bandpass"),
+        "brightness",
+        pl.when(pl.col("brightness").is_not_null()).then("mag_err").alias("brightness_error"),
+        "limit",
+        pl.lit(UNIT).alias("unit"),
+        pl.col("survey").replace_strict(TELESCOPES, return_dtype=pl.String).alias("telescope"),
+        pl.col("survey").replace_strict(INSTRUMENTS, return_dtype=pl.String).alias("instrument"),
+        pl.lit(SOURCE).alias("source_name"),
+        pl.when(pl.col("url").str.len_chars() <= SOURCE_LOCATION_LENGTH)
+        .then("url")
+        .otherwise(pl.lit(""))
+        .alias("source_location"),
+        pl.col("version").alias("reduction_version"),
+        _value().alias("value"),
     )
+
+
+def _value() -> pl.Expr:
+    """The JSON object of what TOM Toolkit has no column for, without nulls.
+
+    Texts here are words of ours and digits, which need no escapes.
+    """
+    parts = [
+        pl.lit(f'"{name}": "') + pl.col(name) + pl.lit('"')
+        if name in ("kind", "source_id")
+        else pl.lit(f'"{name}": ') + pl.col(name).cast(pl.String)
+        for name in ("kind", "flux_njy", "flux_err_njy", "source_id")
+    ]
+    return pl.lit("{") + pl.concat_str(parts, separator=", ", ignore_nulls=True) + pl.lit("}")

@@ -7,7 +7,8 @@ from django.contrib.auth.models import Group
 from guardian.shortcuts import assign_perm
 from tom_targets.models import TargetList
 
-from tom_fink.models import Alert, Topic, TopicAlert
+from tom_fink.models import Topic, TopicAlert
+from tom_fink.store.bulk import insert_missing
 
 LIST_NAME_LENGTH = TargetList._meta.get_field("name").max_length
 
@@ -56,21 +57,24 @@ def _list_named(name: str) -> TargetList:
     return target_list
 
 
-def add_to_lists(
-    alerts: pl.DataFrame, stored: dict[tuple[str, str], Alert], topics: dict[str, Topic]
-) -> None:
-    """Note in which topics the alerts came, and put their targets into the topics' lists."""
-    deliveries, members = {}, {}
-    for survey, alert_id, topic_name in alerts.select("survey", "alert_id", "topic").iter_rows():
-        alert, topic = stored[survey, alert_id], topics[topic_name]
-        deliveries[topic.pk, alert.pk] = TopicAlert(
-            topic=topic, alert=alert, fink_object_id=alert.fink_object_id, observed_at=alert.observed_at
-        )
-        if alert.target_id is not None:
-            members[topic.target_list_id, alert.target_id] = None
-    TopicAlert.objects.bulk_create([deliveries[key] for key in sorted(deliveries)], ignore_conflicts=True)
-    through = TargetList.targets.through
-    through.objects.bulk_create(
-        [through(targetlist_id=list_id, basetarget_id=target_id) for list_id, target_id in sorted(members)],
-        ignore_conflicts=True,
+def add_to_lists(alerts: pl.DataFrame, stored: pl.DataFrame, topics: dict[str, Topic]) -> None:
+    """Note in which topics the alerts came, and put their targets into the topics' lists.
+
+    `stored` has the alerts' links (alerts.LINKS).
+    """
+    lists = pl.DataFrame(
+        [(topic.name, topic.pk, topic.target_list_id) for topic in topics.values()],
+        schema={"topic": pl.String, "topic_id": pl.Int64, "targetlist_id": pl.Int64},
+        orient="row",
     )
+    found = (
+        alerts.select("survey", "alert_id", "topic")
+        .join(stored, on=["survey", "alert_id"])
+        .join(lists, on="topic")
+    )
+    deliveries = found.select(
+        "topic_id", pl.col("alert_pk").alias("alert_id"), "fink_object_id", "observed_at"
+    )
+    insert_missing(TopicAlert, deliveries.unique(["topic_id", "alert_id"]).sort("topic_id", "alert_id"))
+    members = found.select("targetlist_id", pl.col("target_id").alias("basetarget_id")).drop_nulls()
+    insert_missing(TargetList.targets.through, members.unique().sort("targetlist_id", "basetarget_id"))

@@ -1,0 +1,117 @@
+"""Many rows into one table: COPY on PostgreSQL, `executemany` elsewhere.
+
+Rows are a frame whose columns have the names of the model's attributes (`target_id`, not `target`). What it
+lacks gets the field's default, as an instance of the model would. JSON is text.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from io import BytesIO
+
+import polars as pl
+from django.db import connection
+from django.db.models import AutoField, Field, JSONField, Model
+from django.db.models.constants import OnConflict
+
+PART = 20_000  # rows in hand at once
+TIME_FORMAT = "%Y-%m-%d %H:%M:%S%.6f+00"  # with its zone: else PostgreSQL takes that of the connection
+
+
+def insert(model: type[Model], rows: pl.DataFrame) -> None:
+    """Insert rows that no unique key of the table has. Raises IntegrityError for one that it has."""
+    _insert(model, rows)
+
+
+def insert_missing(model: type[Model], rows: pl.DataFrame) -> None:
+    """Insert rows; those that a unique key of the table has already are passed over."""
+    _insert(model, rows, OnConflict.IGNORE)
+
+
+def insert_or_update(
+    model: type[Model], rows: pl.DataFrame, unique: Sequence[str], update: Sequence[str]
+) -> None:
+    """Insert rows; of those whose columns `unique` are in the table already, bring `update` up to date.
+
+    No two of the rows may have the same `unique` columns.
+    """
+    _insert(model, rows, OnConflict.UPDATE, unique, update)
+
+
+def _insert(
+    model: type[Model],
+    rows: pl.DataFrame,
+    on_conflict: OnConflict | None = None,
+    unique: Sequence[str] = (),
+    update: Sequence[str] = (),
+) -> None:
+    if rows.is_empty():
+        return
+    fields = _written_fields(model, rows)
+    quoted = connection.ops.quote_name
+    columns = ", ".join(quoted(field.column) for field in fields)
+    column_of = {field.attname: field.column for field in fields}
+    suffix = connection.ops.on_conflict_suffix_sql(
+        fields, on_conflict, [column_of[name] for name in update], [column_of[name] for name in unique]
+    )
+    into = connection.ops.insert_statement(on_conflict=on_conflict)
+    table, new = quoted(model._meta.db_table), quoted(f"new_{model._meta.db_table}")
+    for part in _with_defaults(rows, fields).iter_slices(PART):
+        with connection.cursor() as cursor, connection.wrap_database_errors:
+            if connection.vendor != "postgresql":
+                places = ", ".join(["%s"] * len(fields))
+                cursor.executemany(f"{into} {table} ({columns}) VALUES ({places}) {suffix}", _adapted(part))
+            elif on_conflict is None:
+                _copy(cursor, f"{table} ({columns})", part)
+            else:
+                # COPY knows no conflicts. This table lives as long as the connection: to make one for each
+                # batch would fill the catalogues of PostgreSQL with dead rows.
+                chosen = f"SELECT {columns} FROM"
+                cursor.execute(
+                    f"CREATE TEMPORARY TABLE IF NOT EXISTS {new} ON COMMIT DELETE ROWS "
+                    f"AS {chosen} {table} WITH NO DATA"
+                )
+                cursor.execute(f"TRUNCATE {new}")  # of an earlier part of this transaction
+                _copy(cursor, f"{new} ({columns})", part)
+                cursor.execute(f"{into} {table} ({columns}) {chosen} {new} {suffix}")
+
+
+def _written_fields(model: type[Model], rows: pl.DataFrame) -> list[Field]:
+    """The model's fields but for the key that the database counts. Raises ValueError for a column of none."""
+    fields = [field for field in model._meta.concrete_fields if not isinstance(field, AutoField)]
+    if unknown := set(rows.columns) - {field.attname for field in fields}:
+        raise ValueError(f"{model.__name__} has no {', '.join(sorted(unknown))}.")
+    return fields
+
+
+def _with_defaults(rows: pl.DataFrame, fields: list[Field]) -> pl.DataFrame:
+    columns = []
+    for field in fields:
+        if field.attname in rows.columns:
+            columns.append(pl.col(field.attname))
+            continue
+        default = field.get_default()
+        if isinstance(field, JSONField):
+            default = "null" if default is None else field.get_prep_value(default)
+        columns.append(pl.lit(default).alias(field.attname))
+    return rows.select(columns)
+
+
+def _copy(cursor, target: str, rows: pl.DataFrame) -> None:
+    """COPY rows as CSV, in which a null is nothing and an empty text is quoted, as Polars writes them."""
+    binary = [name for name, dtype in rows.schema.items() if dtype == pl.Binary]
+    text = BytesIO()
+    rows = rows.with_columns((pl.lit("\\x") + pl.col(name).bin.encode("hex")).alias(name) for name in binary)
+    rows.write_csv(text, include_header=False, datetime_format=TIME_FORMAT)
+    with cursor.copy(f"COPY {target} FROM STDIN (FORMAT csv, ENCODING 'UTF8')") as copy:
+        copy.write(text.getbuffer())
+
+
+def _adapted(rows: pl.DataFrame) -> Iterator[tuple]:
+    """Rows as the database's driver takes them: times as Django writes them."""
+    times = [place for place, dtype in enumerate(rows.dtypes) if isinstance(dtype, pl.Datetime)]
+    for row in rows.iter_rows():
+        row = list(row)
+        for place in times:
+            if isinstance(row[place], datetime):
+                row[place] = connection.ops.adapt_datetimefield_value(row[place])
+        yield tuple(row)

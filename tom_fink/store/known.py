@@ -1,0 +1,63 @@
+"""The points of an object that are stored, as digests: what is new in a history that each alert repeats.
+
+A digest is of all that a point has. A point that comes late, or that comes with another value, has a digest
+that is not known, and is offered to the table, whose unique keys decide. So the digests only save work: where
+they are missing, of another target or made by another version of Polars, every point is offered.
+
+They are read and written under the lock of the object's row, in the transaction of the points.
+"""
+
+import numpy as np
+import polars as pl
+
+from tom_fink.decoding.decode import MESSAGE
+from tom_fink.frames import DETECTIONS
+from tom_fink.models import FinkObject, KnownPoints
+from tom_fink.store.bulk import insert_or_update
+
+DIGEST = "digest"
+SEED = 0x46696E6B  # "Fink"; any will do
+DIGESTED = [name for name in DETECTIONS if name != MESSAGE]
+
+
+def with_digest(points: pl.DataFrame) -> pl.DataFrame:
+    """Points (frames.DETECTIONS and `fink_object_id`) with the column `digest` (UInt64)."""
+    digests = points.select("fink_object_id", *DIGESTED).hash_rows(seed=SEED)
+    return points.with_columns(digests.alias(DIGEST))
+
+
+def known_digests(objects: list[FinkObject]) -> pl.Series:
+    """The digests of these objects' points (UInt64); an object with another target than then has none."""
+    targets = {found.pk: found.target_id for found in objects if found.alert_count}
+    rows = KnownPoints.objects.filter(fink_object__in=targets)
+    kept = [
+        bytes(digests)
+        for key, target_id, digests in rows.values_list("fink_object_id", "target_id", "digests")
+        if targets[key] == target_id
+    ]
+    return pl.Series(DIGEST, np.frombuffer(b"".join(kept), "<u8"), dtype=pl.UInt64)
+
+
+def remember(points: pl.DataFrame, alerts: pl.DataFrame, objects: list[FinkObject]) -> None:
+    """Keep the digests of each object's newest alert, unless an earlier batch brought a newer one.
+
+    points: `message` and `digest`. alerts: `message`, `fink_object_id`, `target_id` and `observed_at` of the
+    new alerts. Those of older alerts are not needed: their points are in the newer one's history, or too old
+    to come again.
+    """
+    seen = {found.pk: found.last_seen for found in objects}
+    newest = alerts.sort("observed_at").unique("fink_object_id", keep="last", maintain_order=True)
+    is_newest = [
+        seen[key] is None or observed_at >= seen[key]
+        for key, observed_at in newest.select("fink_object_id", "observed_at").iter_rows()
+    ]
+    newest = newest.filter(pl.Series(is_newest, dtype=pl.Boolean))
+    digests = (
+        newest.join(points.select(MESSAGE, DIGEST), on=MESSAGE)
+        .group_by("fink_object_id", "target_id")
+        .agg(DIGEST)
+        .sort("fink_object_id")
+    )
+    packed = [found.to_numpy().astype("<u8").tobytes() for found in digests[DIGEST]]
+    rows = digests.select("fink_object_id", "target_id", pl.Series("digests", packed, dtype=pl.Binary))
+    insert_or_update(KnownPoints, rows, unique=["fink_object_id"], update=["target_id", "digests"])
