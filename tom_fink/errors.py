@@ -47,3 +47,28 @@ class GaveUp(FinkError):  # noqa: N818 - what the reader did, not what was wrong
 
 class ArchiveError(FinkError):
     """The archive of raw messages cannot be written; nothing of the batch is in it, and it can be written again."""
+
+
+class ApiError(FinkError):
+    """Fink's REST API did not give what was asked: the message says what was asked, what came, what to do."""
+
+
+class BadQuery(ApiError):  # noqa: N818 - named for the thing, as BadMessage is
+    """What Fink would not understand, found before it was sent; `field` names the parameter at fault."""
+
+    def __init__(self, message: str = "", field: str = ""):
+        """Keep `field` beside the message, for a form to show it there."""
+        super().__init__(message)
+        self.field = field
+
+
+class QueryRefused(ApiError):  # noqa: N818 - named for the thing, as BadMessage is
+    """Fink answered that it cannot do this (400, 404, 500, an error text): the same query will not help."""
+
+
+class ServiceUnavailable(ApiError):  # noqa: N818 - a state that is waited out
+    """Fink's service cannot be reached, is out of order or too slow; the same query may help later."""
+
+
+class BadAnswer(ApiError):  # noqa: N818 - named for the thing, as BadMessage is
+    """What came back is no answer of Fink's API: no JSON, of another shape, too large, or a redirect."""

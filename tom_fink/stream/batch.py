@@ -17,17 +17,26 @@ class Limits:
 
 @dataclass
 class Batch:
-    """Messages in the order in which they came, and the gaps between them."""
+    """Messages in the order in which they came, and the gaps between them. Behind a full one more may wait."""
 
     messages: list[Message] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
+    is_full: bool = False
+
+    @property
+    def size(self) -> int:
+        """Bytes of all values. Keys are the same few objects."""
+        return sum(len(message.value or b"") for message in self.messages)
 
 
 class Sink(Protocol):
-    """Where a reader's messages go. Every method may raise `StoreUnavailable`, which is waited out."""
+    """Where a reader's messages go. Every method may raise `StoreUnavailable`, which is waited out.
+
+    All are called in one thread but for `decode`, which works while another batch is stored.
+    """
 
     def decode(self, messages: list[Message]):
-        """What `store` needs of the messages besides themselves; done once for a batch."""
+        """What `store` needs of the messages besides themselves; done once for a batch. Uses no database."""
 
     def archive(self, messages: list[Message]) -> None:
         """Keep the raw messages. Raises `ArchiveError` too."""

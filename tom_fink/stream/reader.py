@@ -1,7 +1,8 @@
 """Reads a stream: poll a batch, decode it, store it, commit its offsets, in that order and never another.
 
 The offsets are committed by hand, synchronously, after the rows. A crash between any two steps
-brings the messages again, and storing them again changes nothing.
+brings the messages again, and storing them again changes nothing. While a batch is stored, the next
+one is decoded; batches are stored and committed one after the other.
 """
 
 import logging
@@ -11,7 +12,6 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-import polars as pl
 from confluent_kafka import Consumer, KafkaError, KafkaException
 from confluent_kafka import Message as KafkaMessage
 
@@ -21,15 +21,21 @@ from tom_fink.gaps import Gap
 from tom_fink.kafka.complaints import LOST_PARTITION, Complaints, is_refusal
 from tom_fink.kafka.options import StreamOptions
 from tom_fink.kafka.security import hint
+from tom_fink.stream.ahead import InHand
 from tom_fink.stream.assignment import Assignment
 from tom_fink.stream.batch import Batch, Limits, Sink
 from tom_fink.stream.commits import Commits
+from tom_fink.stream.news import say_batch, say_lost
 from tom_fink.stream.waiting import GivenBack, Waiting
 
 logger = logging.getLogger(__name__)
 
-BATCH_MESSAGES = 200  # a batch is due by count or by age, whichever comes first
+# A batch is due by count, by size or by age, whichever comes first: what a batch costs apart from its alerts
+# is shared by 500 of ZTF or some 150 of Rubin, and two of them are in memory at once.
+BATCH_MESSAGES = 500
+BATCH_BYTES = 40_000_000
 BATCH_AGE_S = 1.0
+TAKEN_AT_ONCE = 50  # messages, between two looks at their size
 CLOSE_WITHIN_S = 5.0
 JOINING_S = 15.0  # a group takes a few seconds to give out its partitions; that is not silence
 BEAT_S = 10.0
@@ -53,6 +59,7 @@ class AlertReader:
     _consumer: Consumer | None = field(default=None, repr=False)
     _is_in_sink: bool = field(default=False, repr=False)
     _last_news: float = field(default=0.0, repr=False)
+    _idle_polls: int = field(default=0, repr=False)
     _next_beat: float = field(default=0.0, repr=False)
 
     def __post_init__(self):
@@ -108,39 +115,53 @@ class AlertReader:
         return self.total
 
     def _read(self, consumer: Consumer) -> None:
-        polls, self._last_news = 0, time.monotonic() + JOINING_S
+        self._last_news = time.monotonic() + JOINING_S
+        in_hand: InHand | None = None
         while not self._stop.is_set():
-            wanted = self._wanted(polls)
-            if wanted <= 0:
+            wanted = self._wanted(in_hand)
+            if wanted <= 0 and in_hand is None:
                 return
             self.assignment.has_changed = False
             try:
+                if in_hand and not self._reads_ahead(in_hand, wanted):
+                    self._process(in_hand)
+                    in_hand = None
+                    continue
                 self._settle(consumer)
-                batch = self._poll(consumer, wanted)
+                batch = self._poll(consumer, wanted, 0.0 if in_hand else BATCH_AGE_S)
                 if self._refusal:
                     raise self._refusal
-                if batch.messages:
-                    self._process(batch)
-                    polls += len(batch.messages)
-                    self._last_news = time.monotonic()
+                following = InHand(batch, self.sink.decode) if batch.messages else None
+                if in_hand and not self.assignment.has_changed:
+                    self._process(in_hand)
+                in_hand = following
             except GivenBack:
+                in_hand = None
                 continue
             self._beat()
-            if batch.messages:
+            if in_hand:
                 continue
             if (idle_s := time.monotonic() - self._last_news) >= (self.limits.idle_s or float("inf")):
                 logger.info("No alert for %.0f s: the reader ends, as it was told.", idle_s)
                 return
             if self.options.max_polls and idle_s >= self.options.timeout_s:
                 logger.info("No alert within %.0f s.", idle_s)
-                polls, self._last_news = polls + 1, time.monotonic()
+                self._idle_polls, self._last_news = self._idle_polls + 1, time.monotonic()
 
-    def _wanted(self, polls: int) -> int:
+    def _reads_ahead(self, in_hand: InHand, wanted: int) -> bool:
+        """Whether the next batch is read before the one in hand is stored: only a full one says that more wait.
+
+        Where partitions are to be settled, the ledger must have what they gave so far.
+        """
+        return in_hand.batch.is_full and wanted > 0 and not self.assignment.unsettled
+
+    def _wanted(self, in_hand: InHand | None) -> int:
+        read = self.total.total() + (len(in_hand.batch.messages) if in_hand else 0)
         limits = [BATCH_MESSAGES]
         if self.limits.messages is not None:
-            limits.append(self.limits.messages - self.total.total())
+            limits.append(self.limits.messages - read)
         if self.options.max_polls is not None:
-            limits.append(self.options.max_polls - polls)
+            limits.append(self.options.max_polls - self._idle_polls - read)
         return min(limits)
 
     def _settle(self, consumer: Consumer) -> None:
@@ -169,63 +190,48 @@ class AlertReader:
             if error.args[0].code() not in LOST_PARTITION:
                 self._on_error(error.args[0])
 
-    def _poll(self, consumer: Consumer, wanted: int) -> Batch:
+    def _poll(self, consumer: Consumer, wanted: int, wait_s: float) -> Batch:
         """Up to `wanted` messages. Those that came before a rebalance are left to be read again."""
-        received = consumer.consume(wanted, timeout=min(BATCH_AGE_S, self.options.timeout_s or BATCH_AGE_S))
-        if self.assignment.has_changed:
-            return Batch()
-        now = datetime.now(UTC)
-        batch = Batch()
-        for found in received:
-            if found.error():
-                self._on_message_error(found)
-                continue
-            place = found.topic(), found.partition()
-            batch.gaps += self.assignment.gaps(consumer, place, found.offset())
-            batch.messages.append(Message(*place, found.offset(), found.key(), found.value(), now))
+        deadline = time.monotonic() + min(wait_s, self.options.timeout_s or wait_s)
+        batch, keys = Batch(), {}
+        while len(batch.messages) < wanted and batch.size < BATCH_BYTES:
+            taken = min(wanted - len(batch.messages), TAKEN_AT_ONCE)
+            received = consumer.consume(taken, timeout=max(0.0, deadline - time.monotonic()))
+            if self.assignment.has_changed:
+                return Batch()
+            now = datetime.now(UTC)
+            for found in received:
+                if found.error():
+                    self._on_message_error(found)
+                    continue
+                place, key = (found.topic(), found.partition()), found.key()
+                batch.gaps += self.assignment.gaps(consumer, place, found.offset())
+                key = keys.setdefault(key, key)  # a schema of tens of kB, the same in all of them
+                batch.messages.append(Message(*place, found.offset(), key, found.value(), now))
+            if len(received) < taken:
+                return batch
+        batch.is_full = True
         return batch
 
-    def _process(self, batch: Batch) -> None:
-        began = time.monotonic()
+    def _process(self, in_hand: InHand) -> None:
+        batch, began = in_hand.batch, time.monotonic()
         self._is_in_sink = True
         try:
-            decoded = self.sink.decode(batch.messages)
+            decoded = in_hand.decoded()
             self._waiting.insist(lambda: self.sink.archive(batch.messages), "The archive")
             outcome = self._waiting.insist(lambda: self.sink.store(batch, decoded), "The database")
         finally:
             self._is_in_sink = False
-        self._say_lost(batch.gaps)
+        say_lost(batch.gaps)
         self._commits.commit(batch.messages)
         self.total += outcome.counts
-        logger.info(
-            "Batch of %d: %d stored, %d duplicate, %d rejected, %d handled; %d points; %.2f s%s",
-            len(batch.messages),
-            outcome.stored,
-            outcome.duplicate,
-            outcome.rejected,
-            outcome.handled,
-            outcome.points,
-            time.monotonic() - began,
-            _age(outcome.alerts),
-        )
+        self._last_news = time.monotonic()
+        say_batch(outcome, time.monotonic() - began)
 
     def _enter_gaps(self, gaps: list[Gap]) -> None:
         batch = Batch(gaps=gaps)
         self._waiting.insist(lambda: self.sink.store(batch, self.sink.decode([])), "The database")
-        self._say_lost(gaps)
-
-    def _say_lost(self, gaps: list[Gap]) -> None:
-        for gap in gaps:
-            if gap.is_lost:
-                logger.error(
-                    "Lost to retention: %d alerts of %s [%d], offsets %d to %d. The broker had removed them "
-                    "before they were read.",
-                    gap.end - gap.start,
-                    gap.topic,
-                    gap.partition,
-                    gap.start,
-                    gap.end - 1,
-                )
+        say_lost(gaps)
 
     def _beat(self) -> None:
         if time.monotonic() < self._next_beat:
@@ -273,10 +279,3 @@ class AlertReader:
             self._refusal = StreamError(f"{self.options.url} refuses the reader: {error.str()}")
         else:
             self._complaints.say(error.code(), "%s: %s", self.options.url, error.str())
-
-
-def _age(alerts: pl.DataFrame | None) -> str:
-    if alerts is None or alerts.is_empty():
-        return ""
-    age_s = (datetime.now(UTC) - alerts["observed_at"].max()).total_seconds()
-    return f"; newest alert {age_s:.0f} s old"

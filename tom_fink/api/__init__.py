@@ -1,0 +1,1 @@
+"""Fink's REST APIs of ZTF and of Rubin: questions (`ztf`, `lsst`), the client that asks, what it is told."""
