@@ -56,10 +56,9 @@ def rows(query: Query, answer: Answer) -> Rows:
     found = _json(query, answer)
     if not isinstance(found, list) or not all(isinstance(row, dict) for row in found):
         _bad(query, "and sent something else than rows")
-    if len(found) == 1 and found[0].keys() == {
-        "status"
-    }:  # the sky map of an event that GraceDB does not give
-        _refuse(query, f"and had none: {printable(str(found[0]['status']), SAID_LENGTH)}")
+    if len(found) == 1 and found[0].keys() == {"status"}:
+        # The sky map of an event that GraceDB does not give
+        _refuse(query, f"and had none: “{_label(found[0]['status'])[:SAID_LENGTH]}”")
     try:
         return frame_of(query, found)
     except ValueError as error:

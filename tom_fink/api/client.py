@@ -104,7 +104,7 @@ class FinkClient:
             for chunk in response.iter_content(CHUNK_BYTES):
                 body += chunk
                 if len(body) > limit:
-                    raise self._bad(query, f"and sent more than {limit // 1000} kB", "Ask for less.")
+                    raise self._bad(query, f"and sent more than {limit / 1e6:.0f} MB", "Ask for less.")
             answer = Answer(response.status_code, bytes(body), response.headers.get("Location", ""))
         logger.debug(
             "Fink's %s %s: status %s, %s bytes in %.2f s",

@@ -16,6 +16,7 @@ from tom_fink.api.query import Query
 from tom_fink.decoding.decode import MESSAGE
 
 MAX_COLUMNS = 1000  # ZTF serves 136
+MAX_NAME = 100  # characters of a column's; Fink's longest has some 40
 MAX_CELLS = 10_000_000  # seven times ZTF's 136 columns of 10,000 rows
 ALERT_IDS = ("candid", "diaSourceId", "diaForcedSourceId")
 NO_ID = ("-1", "0")
@@ -24,7 +25,10 @@ OTHER_IDS = ("candid", "ssnamenr", "sso_number")  # beside all that end with Id
 
 @dataclass(frozen=True)
 class Rows:
-    """The rows of an answer in Fink's order, and whether Fink may have more than it gave."""
+    """The rows of an answer in Fink's order, and whether Fink may have more than it gave.
+
+    A cone is cut in each part of the sky by itself, which need not show.
+    """
 
     frame: pl.DataFrame
     may_be_cut: bool
@@ -36,7 +40,7 @@ def frame_of(query: Query, found: list[dict[str, Any]]) -> Rows:
     Ids are text; one that came as a float is null, as it is rounded. Any other column has numbers, or
     text if a row has text there; what is neither number, text nor truth is null. Left out are a row or
     alert that came before, objects that were not asked for (Fink looks for what begins with an id), and
-    columns with the name of a record.
+    columns that have the name of a record or none that can be one.
     """
     names: dict[str, None] = {}
     for row in found:
@@ -60,9 +64,14 @@ def _by_own_name(query: Query, names: Iterable[str]) -> dict[str, str]:
         inside = path(query.survey, query.endpoint, name)
         own = bare(name) if "." in inside else inside
         own = name if own in served else own
-        if own not in (MESSAGE, *RECORDS[query.survey]):
+        if _is_a_name(own) and own not in (MESSAGE, *RECORDS[query.survey]):
             served[own] = name
     return served
+
+
+def _is_a_name(own: str) -> bool:
+    # Polars takes * and ^...$ for patterns of names.
+    return own[:1].isalnum() and own.isprintable() and len(own) <= MAX_NAME
 
 
 def _series(name: str, values: list[Any]) -> pl.Series:

@@ -174,7 +174,7 @@ def _write(tidy: Tidy, messages: list[Message]) -> Outcome:
     store_alerts(unknown)
     stored = known_alerts(arrived)
     add_to_lists(alerts, stored, topics)
-    points = store_photometry(tidy.detections, unknown, objects)
+    points = store_photometry(tidy.detections, unknown, objects, [target.pk for target in created])
     store_cutouts(unknown, stored)
     update_objects(unknown, objects)
     announce(created)

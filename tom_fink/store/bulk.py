@@ -6,15 +6,15 @@ lacks gets the field's default, as an instance of the model would. JSON is text.
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from io import BytesIO
 
 import polars as pl
 from django.db import connection
 from django.db.models import AutoField, Field, JSONField, Model
 from django.db.models.constants import OnConflict
 
+from tom_fink.store.copy import copy
+
 PART = 20_000  # rows in hand at once
-TIME_FORMAT = "%Y-%m-%d %H:%M:%S%.6f+00"  # with its zone: else PostgreSQL takes that of the connection
 
 
 def insert(model: type[Model], rows: pl.DataFrame) -> None:
@@ -61,7 +61,7 @@ def _insert(
                 places = ", ".join(["%s"] * len(fields))
                 cursor.executemany(f"{into} {table} ({columns}) VALUES ({places}) {suffix}", _adapted(part))
             elif on_conflict is None:
-                _copy(cursor, f"{table} ({columns})", part)
+                copy(cursor, f"{table} ({columns})", part, fields)
             else:
                 # COPY knows no conflicts. This table lives as long as the connection: to make one for each
                 # batch would fill the catalogues of PostgreSQL with dead rows.
@@ -71,7 +71,7 @@ def _insert(
                     f"AS {chosen} {table} WITH NO DATA"
                 )
                 cursor.execute(f"TRUNCATE {new}")  # of an earlier part of this transaction
-                _copy(cursor, f"{new} ({columns})", part)
+                copy(cursor, f"{new} ({columns})", part, fields)
                 cursor.execute(f"{into} {table} ({columns}) {chosen} {new} {suffix}")
 
 
@@ -94,16 +94,6 @@ def _with_defaults(rows: pl.DataFrame, fields: list[Field]) -> pl.DataFrame:
             default = "null" if default is None else field.get_prep_value(default)
         columns.append(pl.lit(default).alias(field.attname))
     return rows.select(columns)
-
-
-def _copy(cursor, target: str, rows: pl.DataFrame) -> None:
-    """COPY rows as CSV, in which a null is nothing and an empty text is quoted, as Polars writes them."""
-    binary = [name for name, dtype in rows.schema.items() if dtype == pl.Binary]
-    text = BytesIO()
-    rows = rows.with_columns((pl.lit("\\x") + pl.col(name).bin.encode("hex")).alias(name) for name in binary)
-    rows.write_csv(text, include_header=False, datetime_format=TIME_FORMAT)
-    with cursor.copy(f"COPY {target} FROM STDIN (FORMAT csv, ENCODING 'UTF8')") as copy:
-        copy.write(text.getbuffer())
 
 
 def _adapted(rows: pl.DataFrame) -> Iterator[tuple]:

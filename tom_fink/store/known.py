@@ -52,12 +52,10 @@ def remember(points: pl.DataFrame, alerts: pl.DataFrame, objects: list[FinkObjec
         for key, observed_at in newest.select("fink_object_id", "observed_at").iter_rows()
     ]
     newest = newest.filter(pl.Series(is_newest, dtype=pl.Boolean))
-    digests = (
-        newest.join(points.select(MESSAGE, DIGEST), on=MESSAGE)
-        .group_by("fink_object_id", "target_id")
-        .agg(DIGEST)
-        .sort("fink_object_id")
-    )
-    packed = [found.to_numpy().astype("<u8").tobytes() for found in digests[DIGEST]]
-    rows = digests.select("fink_object_id", "target_id", pl.Series("digests", packed, dtype=pl.Binary))
+    kept = newest.join(points.select(MESSAGE, DIGEST), on=MESSAGE).sort("fink_object_id")
+    counts = kept.group_by("fink_object_id", "target_id", maintain_order=True).len()
+    ends = counts["len"].cum_sum().to_list()
+    packed = kept[DIGEST].to_numpy().astype("<u8")
+    digests = [packed[start:end].tobytes() for start, end in zip([0, *ends], ends, strict=False)]
+    rows = counts.select("fink_object_id", "target_id", pl.Series("digests", digests, dtype=pl.Binary))
     insert_or_update(KnownPoints, rows, unique=["fink_object_id"], update=["target_id", "digests"])

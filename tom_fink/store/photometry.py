@@ -1,11 +1,13 @@
 """Photometric points as TOM Toolkit's `PhotometryReducedDatum` rows."""
 
+from collections.abc import Collection
+
 import polars as pl
 from tom_dataproducts.models import PhotometryReducedDatum
 
 from tom_fink.decoding.decode import MESSAGE
 from tom_fink.models import FinkObject
-from tom_fink.store.bulk import insert_missing
+from tom_fink.store.bulk import insert, insert_missing
 from tom_fink.store.known import DIGEST, known_digests, remember, with_digest
 from tom_fink.store.objects import Key
 
@@ -17,6 +19,9 @@ INSTRUMENTS = {"ztf": "ZTF", "lsst": "LSSTCam"}
 # A forced point below 3 sigma is stored as its 5 sigma limit, as the ZTF forced-photometry guide
 # advises (Masci et al. 2023, arXiv:2305.16279); its flux is kept either way.
 DETECTED_SIGMA = 3.0
+
+# What TOM Toolkit's unique keys look at; one of brightness and limit is null
+IDENTITY = ["target_id", "bandpass", "timestamp", "brightness", "limit", "instrument", "reduction_version"]
 
 SOURCE_LOCATION_LENGTH = PhotometryReducedDatum._meta.get_field("source_location").max_length
 
@@ -41,14 +46,25 @@ def with_brightness(detections: pl.DataFrame) -> pl.DataFrame:
     ).filter(pl.col("brightness").is_not_null() | pl.col("limit").is_not_null())
 
 
-def store_photometry(detections: pl.DataFrame, alerts: pl.DataFrame, objects: dict[Key, FinkObject]) -> int:
-    """Insert the points of these alerts that the database does not have; returns how many were offered."""
+def store_photometry(
+    detections: pl.DataFrame,
+    alerts: pl.DataFrame,
+    objects: dict[Key, FinkObject],
+    new_targets: Collection[int] = (),
+) -> int:
+    """Insert the points of these alerts that the database does not have; returns how many were offered.
+
+    new_targets: keys of targets that this transaction has made. They have no points yet, so that theirs need
+    not be looked up in the unique keys before they are inserted, which halves the work.
+    """
     points = with_digest(
         detections.join(alerts.select(MESSAGE, "fink_object_id"), on=MESSAGE, maintain_order="left")
     )
     fresh = points.filter(~pl.col(DIGEST).is_in(known_digests(list(objects.values())).implode()))
     rows = _rows(fresh, alerts)
-    insert_missing(PhotometryReducedDatum, rows)
+    is_new = pl.col("target_id").is_in(list(new_targets))
+    insert(PhotometryReducedDatum, rows.filter(is_new).unique(IDENTITY, keep="first", maintain_order=True))
+    insert_missing(PhotometryReducedDatum, rows.filter(~is_new))
     remember(points, alerts, list(objects.values()))
     return rows.height
 

@@ -4,6 +4,7 @@ import sys
 from contextlib import suppress
 
 from django.conf import settings
+from django.core.checks import Tags
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
 from tom_alertstreams.alertstreams.alertstream import get_alert_streams
@@ -22,6 +23,8 @@ class Command(BaseCommand):
     """`manage.py readstreams`; ends with status 1 when a stream has died, so that it is started again."""
 
     help = "Read the configured alert streams and store their alerts."
+    # Those of the pages would have it load every view of the site, which takes two seconds and 90 MB.
+    requires_system_checks = [Tags.models, Tags.database]
 
     def add_arguments(self, parser):
         parser.add_argument(

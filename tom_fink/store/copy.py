@@ -1,0 +1,53 @@
+"""COPY, PostgreSQL's way to take many rows at once, in its binary form: texts of cutouts would take four times as long."""
+
+import pgpq
+import polars as pl
+from django.db import connection
+from django.db.models import Field
+from pgpq.encoders import LargeStringEncoderBuilder
+from pgpq.schema import Jsonb
+
+# The binary form has the width of the column, not that of the value.
+DTYPES = {
+    "smallint": pl.Int16,
+    "integer": pl.Int32,
+    "bigint": pl.Int64,
+    "double precision": pl.Float64,
+    "boolean": pl.Boolean,
+    "text": pl.String,
+    "jsonb": pl.String,
+    "bytea": pl.Binary,
+    "timestamp with time zone": pl.Datetime("us", "UTC"),
+}
+
+
+def copy(cursor, target: str, rows: pl.DataFrame, fields: list[Field]) -> None:
+    """COPY rows, one column a field and in their order, into `target`, a table with its columns as SQL.
+
+    Raises ValueError for a type of column that the app's and TOM Toolkit's tables do not have.
+    """
+    types = [_type(field) for field in fields]
+    table = rows.select(
+        pl.col(name).cast(DTYPES[found]) for name, found in zip(rows.columns, types, strict=True)
+    ).to_arrow(compat_level=pl.CompatLevel.oldest())
+    encoders = {
+        column.name: LargeStringEncoderBuilder.new_with_output(column, Jsonb())
+        if found == "jsonb"
+        else pgpq.ArrowToPostgresBinaryEncoder.infer_encoder(column)
+        for column, found in zip(table.schema, types, strict=True)
+    }
+    encoder = pgpq.ArrowToPostgresBinaryEncoder.new_with_encoders(table.schema, encoders)
+    with cursor.copy(f"COPY {target} FROM STDIN (FORMAT binary)") as out:
+        out.write(encoder.write_header())
+        for batch in table.to_batches():
+            out.write(encoder.write_batch(batch))
+        out.write(encoder.finish())
+
+
+def _type(field: Field) -> str:
+    found = field.db_type(connection)
+    if found.startswith("varchar"):
+        return "text"
+    if found not in DTYPES:
+        raise ValueError(f"{field} is of type {found}, for which there is no COPY here.")
+    return found
