@@ -76,7 +76,9 @@ class StreamOptions:
             "topic.blacklist": ",".join(OTHER_FAMILIES),
             "topic.metadata.refresh.interval.ms": 15_000,  # how soon a new topic is read
             "fetch.message.max.bytes": 10_000_000,
-            "queued.max.messages.kbytes": 65_536,
+            # What waits in memory before it is taken; the brokers' answers come on top of it
+            "queued.max.messages.kbytes": 32_768,
+            "fetch.max.bytes": 16_000_000,
             "client.id": "fink-tom",
             "log_level": 3,
         }

@@ -14,6 +14,7 @@ from tom_fink.decoding.decode import MESSAGE, Message, decode, frame_of_records
 from tom_fink.errors import BadMessage
 from tom_fink.frames import Tidy
 from tom_fink.store.alerts import known_alerts, store_alerts, without_known
+from tom_fink.store.bulk import prefer_indexes
 from tom_fink.store.cutouts import store_cutouts
 from tom_fink.store.objects import lock_objects, update_objects, with_links
 from tom_fink.store.photometry import store_photometry
@@ -146,6 +147,7 @@ def _write(tidy: Tidy, messages: list[Message]) -> Outcome:
     alerts = tidy.alerts
     if alerts.is_empty():
         return Outcome()
+    prefer_indexes()
     origins = pl.DataFrame(
         {
             MESSAGE: range(len(messages)),

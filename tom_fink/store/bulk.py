@@ -17,6 +17,18 @@ from tom_fink.store.copy import copy
 PART = 20_000  # rows in hand at once
 
 
+def prefer_indexes() -> None:
+    """Have PostgreSQL find rows by index until the transaction ends, however few it believes there are.
+
+    How it checks a reference is planned once for a connection, by the size that the table had when it was
+    looked at last. Planned while the site has ten targets, it goes on to read the whole table for each row,
+    a thousand targets later too: the commit of a batch then takes five seconds and more with each batch.
+    """
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL enable_seqscan = off")
+
+
 def insert(model: type[Model], rows: pl.DataFrame) -> None:
     """Insert rows that no unique key of the table has. Raises IntegrityError for one that it has."""
     _insert(model, rows)

@@ -46,12 +46,17 @@ def remember(points: pl.DataFrame, alerts: pl.DataFrame, objects: list[FinkObjec
     to come again.
     """
     seen = {found.pk: found.last_seen for found in objects}
-    newest = alerts.sort("observed_at").unique("fink_object_id", keep="last", maintain_order=True)
+    newest = (
+        alerts.select(MESSAGE, "fink_object_id", "target_id", "observed_at")
+        .sort("observed_at")
+        .unique("fink_object_id", keep="last", maintain_order=True)
+    )
     is_newest = [
         seen[key] is None or observed_at >= seen[key]
         for key, observed_at in newest.select("fink_object_id", "observed_at").iter_rows()
     ]
     newest = newest.filter(pl.Series(is_newest, dtype=pl.Boolean))
+    newest = newest.drop("observed_at")
     kept = newest.join(points.select(MESSAGE, DIGEST), on=MESSAGE).sort("fink_object_id")
     counts = kept.group_by("fink_object_id", "target_id", maintain_order=True).len()
     ends = counts["len"].cum_sum().to_list()

@@ -20,9 +20,10 @@ INSTRUMENTS = {"ztf": "ZTF", "lsst": "LSSTCam"}
 # advises (Masci et al. 2023, arXiv:2305.16279); its flux is kept either way.
 DETECTED_SIGMA = 3.0
 
-# What TOM Toolkit's unique keys look at; one of brightness and limit is null
-IDENTITY = ["target_id", "bandpass", "timestamp", "brightness", "limit", "instrument", "reduction_version"]
+# What TOM Toolkit's unique keys look at: one of brightness and limit is null, and the survey is the instrument
+IDENTITY = ["target_id", "survey", "band", "observed_at", "brightness", "limit", "version"]
 
+PART = 20_000  # points in hand as rows, which are several times as wide
 SOURCE_LOCATION_LENGTH = PhotometryReducedDatum._meta.get_field("source_location").max_length
 
 
@@ -57,23 +58,21 @@ def store_photometry(
     new_targets: keys of targets that this transaction has made. They have no points yet, so that theirs need
     not be looked up in the unique keys before they are inserted, which halves the work.
     """
-    points = with_digest(
-        detections.join(alerts.select(MESSAGE, "fink_object_id"), on=MESSAGE, maintain_order="left")
-    )
+    origin = alerts.select(MESSAGE, "fink_object_id", "target_id", "survey", "url")
+    points = with_digest(detections.join(origin, on=MESSAGE, maintain_order="left"))
     fresh = points.filter(~pl.col(DIGEST).is_in(known_digests(list(objects.values())).implode()))
-    rows = _rows(fresh, alerts)
+    fresh = with_brightness(fresh).unique(IDENTITY, keep="first", maintain_order=True)
     is_new = pl.col("target_id").is_in(list(new_targets))
-    insert(PhotometryReducedDatum, rows.filter(is_new).unique(IDENTITY, keep="first", maintain_order=True))
-    insert_missing(PhotometryReducedDatum, rows.filter(~is_new))
+    for model_insert, some in ((insert, fresh.filter(is_new)), (insert_missing, fresh.filter(~is_new))):
+        for part in some.iter_slices(PART):
+            model_insert(PhotometryReducedDatum, _rows(part))
     remember(points, alerts, list(objects.values()))
-    return rows.height
+    return fresh.height
 
 
-def _rows(points: pl.DataFrame, alerts: pl.DataFrame) -> pl.DataFrame:
-    """Points as rows of the table, in the order of the batch."""
-    origin = alerts.select(MESSAGE, "survey", "target_id", "url")
-    found = with_brightness(points).join(origin, on=MESSAGE, maintain_order="left")
-    return found.select(
+def _rows(points: pl.DataFrame) -> pl.DataFrame:
+    """Points as rows of the table."""
+    return points.select(
         "target_id",
         pl.col("observed_at").alias("timestamp"),
         pl.col("band").alias("bandpass"),
