@@ -11,7 +11,7 @@ AT_ONCE ?= --numprocesses 4 --dist worksteal
 ALONE := $(patsubst %,tests/services/test_%.py,signals chaos fuzz soak)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-unit test-services lint format requirements clean
+.PHONY: help demo test test-unit test-services bench bench-gate lint format requirements clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,12 @@ test-services: $(VENV)/dev.stamp  ## The tests that need Apache Kafka, Chromium 
 	TEST_DATABASE=postgresql $(BIN)/python -m pytest -m services --numprocesses 2 --dist loadfile tests/services \
 	  $(addprefix --ignore ,$(ALONE))
 	TEST_DATABASE=postgresql $(BIN)/python -m pytest -m services $(ALONE)
+
+bench: $(VENV)/dev.stamp  ## Measure against Apache Kafka and PostgreSQL; CASES="decode steady" RUNS=3 JSON=out.json
+	$(BIN)/python -m bench $(CASES) $(if $(RUNS),--runs $(RUNS)) $(if $(JSON),--json $(JSON)) $(BENCH_OPTIONS)
+
+bench-gate: $(VENV)/dev.stamp  ## A small bench that fails where a ratio is under its line
+	$(BIN)/python -m bench --gate $(CASES) $(if $(RUNS),--runs $(RUNS)) $(if $(JSON),--json $(JSON)) $(BENCH_OPTIONS)
 
 lint: $(VENV)/dev.stamp  ## Lint and check the format
 	$(BIN)/ruff check .

@@ -10,7 +10,7 @@ import pytest
 from bench.alerts import HISTORIES
 from bench.cases.visit import _drained
 from bench.findings import Finding, Findings
-from bench.lines import AT_LEAST, AT_MOST, BY_KEY, COPY, LINES, below_the_gate
+from bench.lines import AT_LEAST, AT_MOST, BY_KEY, COPY, LINES, ORM, below_the_gate
 from bench.run import FULL, GATE, first_alerts, further_alerts
 from bench.sending import PARTITIONS, Alerts
 from bench.table import number, table
@@ -48,12 +48,17 @@ def test_the_gate_names_the_ratio_its_value_and_its_line():
     for ratio, is_down in ((line.gate * 1.01, False), (line.gate * 0.99, True)):
         findings = Findings()
         findings.add("backlog lsst", "rows/s", ratio * 1000, COPY, 1000)
+        findings.add("backlog lsst", "rows/s", 1e6, ORM, 1)
         said = below_the_gate(findings)
         assert bool(said) == is_down
         if is_down:
             assert said[0].startswith("backlog lsst, rows/s against COPY: the ratio is")
             assert f"{ratio:.3g}" in said[0]
             assert f"{line.gate:g}" in said[0]
+
+
+def test_the_gate_misses_a_ratio_that_a_case_did_not_measure(findings):
+    assert below_the_gate(findings) == ["backlog lsst, rows/s against ORM, one by one: was not measured."]
 
 
 def test_the_gate_is_of_ratios_alone():

@@ -2,8 +2,12 @@
 
 import io
 import json
+import os
 import re
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import fastavro
 import polars as pl
@@ -14,6 +18,7 @@ from bench.messages import MOULDS, Moulds
 from tom_fink.decoding.decode import Message, decode
 from tom_fink.surveys import normalise
 
+ROOT = Path(__file__).resolve().parents[2]
 SURVEYS = ("lsst", "ztf")
 OBJECTS = (0, 1, 41, PERIOD + 41, 99_999_999)
 
@@ -166,3 +171,12 @@ def test_a_copy_differs_from_its_mould_in_nothing_but_ids_and_times(read, survey
     names = {path.rpartition(".")[2] for path in differing(one, other)}
     ids = {"objectId", "candid"} if survey == "ztf" else {"diaObjectId", "diaSourceId", "diaForcedSourceId"}
     assert names == ids
+
+
+def test_the_sender_runs_without_a_site():
+    """It is a process that knows no settings: Django's models cannot be imported there."""
+    done = subprocess.run(
+        [sys.executable, "-c", "import bench.sender"],
+        cwd=ROOT, env=os.environ | {"DJANGO_SETTINGS_MODULE": ""}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr

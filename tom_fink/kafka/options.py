@@ -76,9 +76,11 @@ class StreamOptions:
             "topic.blacklist": ",".join(OTHER_FAMILIES),
             "topic.metadata.refresh.interval.ms": 15_000,  # how soon a new topic is read
             "fetch.message.max.bytes": 10_000_000,
-            # What waits in memory before it is taken; the brokers' answers come on top of it
-            "queued.max.messages.kbytes": 32_768,
-            "fetch.max.bytes": 16_000_000,
+            # What waits in memory before it is taken, and the brokers' answers on top of it. Where that is
+            # little, librdkafka's pause of a second between a full queue and the next question is too long.
+            "queued.max.messages.kbytes": 24_576,
+            "fetch.max.bytes": 10_000_000,
+            "fetch.queue.backoff.ms": 20,
             "client.id": "fink-tom",
             "log_level": 3,
         }

@@ -1,9 +1,10 @@
-"""Many rows into one table: COPY on PostgreSQL, `executemany` elsewhere.
+"""Many rows into one table, within a transaction: COPY on PostgreSQL, `executemany` on SQLite.
 
 Rows are a frame whose columns have the names of the model's attributes (`target_id`, not `target`). What it
 lacks gets the field's default, as an instance of the model would. JSON is text.
 """
 
+import json
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
@@ -11,6 +12,7 @@ import polars as pl
 from django.db import connection
 from django.db.models import AutoField, Field, JSONField, Model
 from django.db.models.constants import OnConflict
+from django.db.transaction import TransactionManagementError
 
 from tom_fink.store.copy import copy
 
@@ -56,6 +58,8 @@ def _insert(
     unique: Sequence[str] = (),
     update: Sequence[str] = (),
 ) -> None:
+    if not connection.in_atomic_block:
+        raise TransactionManagementError("Rows are inserted within a transaction only.")
     if rows.is_empty():
         return
     fields = _written_fields(model, rows)
@@ -65,13 +69,16 @@ def _insert(
     suffix = connection.ops.on_conflict_suffix_sql(
         fields, on_conflict, [column_of[name] for name in update], [column_of[name] for name in unique]
     )
-    into = connection.ops.insert_statement(on_conflict=on_conflict)
+    if on_conflict == OnConflict.IGNORE:
+        # Django's own for SQLite, INSERT OR IGNORE, would pass over a null where none may be, too.
+        suffix = "ON CONFLICT DO NOTHING"
     table, new = quoted(model._meta.db_table), quoted(f"new_{model._meta.db_table}")
     for part in _with_defaults(rows, fields).iter_slices(PART):
         with connection.cursor() as cursor, connection.wrap_database_errors:
             if connection.vendor != "postgresql":
                 places = ", ".join(["%s"] * len(fields))
-                cursor.executemany(f"{into} {table} ({columns}) VALUES ({places}) {suffix}", _adapted(part))
+                values = f"({columns}) VALUES ({places})"
+                cursor.executemany(f"INSERT INTO {table} {values} {suffix}", _adapted(part))
             elif on_conflict is None:
                 copy(cursor, f"{table} ({columns})", part, fields)
             else:
@@ -84,7 +91,7 @@ def _insert(
                 )
                 cursor.execute(f"TRUNCATE {new}")  # of an earlier part of this transaction
                 copy(cursor, f"{new} ({columns})", part, fields)
-                cursor.execute(f"{into} {table} ({columns}) {chosen} {new} {suffix}")
+                cursor.execute(f"INSERT INTO {table} ({columns}) {chosen} {new} {suffix}")
 
 
 def _written_fields(model: type[Model], rows: pl.DataFrame) -> list[Field]:
@@ -103,7 +110,7 @@ def _with_defaults(rows: pl.DataFrame, fields: list[Field]) -> pl.DataFrame:
             continue
         default = field.get_default()
         if isinstance(field, JSONField):
-            default = "null" if default is None else field.get_prep_value(default)
+            default = json.dumps(default, cls=field.encoder)
         columns.append(pl.lit(default).alias(field.attname))
     return rows.select(columns)
 

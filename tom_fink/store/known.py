@@ -16,6 +16,7 @@ from tom_fink.models import FinkObject, KnownPoints
 from tom_fink.store.bulk import insert_or_update
 
 DIGEST = "digest"
+DIGEST_BYTES = 8
 SEED = 0x46696E6B  # "Fink"; any will do
 DIGESTED = [name for name in DETECTIONS if name != MESSAGE]
 
@@ -27,13 +28,16 @@ def with_digest(points: pl.DataFrame) -> pl.DataFrame:
 
 
 def known_digests(objects: list[FinkObject]) -> pl.Series:
-    """The digests of these objects' points (UInt64); an object with another target than then has none."""
+    """The digests of these objects' points (UInt64).
+
+    An object that had another target then has none, and neither has one whose digests are damaged.
+    """
     targets = {found.pk: found.target_id for found in objects if found.alert_count}
     rows = KnownPoints.objects.filter(fink_object__in=targets)
     kept = [
         bytes(digests)
         for key, target_id, digests in rows.values_list("fink_object_id", "target_id", "digests")
-        if targets[key] == target_id
+        if targets[key] == target_id and len(digests) % DIGEST_BYTES == 0
     ]
     return pl.Series(DIGEST, np.frombuffer(b"".join(kept), "<u8"), dtype=pl.UInt64)
 

@@ -22,6 +22,11 @@ class InHand:
         self._thread = threading.Thread(target=self._run, name="decode", daemon=True)
         self._thread.start()
 
+    @property
+    def is_decoded(self) -> bool:
+        """Whether `decoded` would return, or raise, at once."""
+        return not self._thread.is_alive()
+
     def decoded(self) -> Any:
         """What `decode` returned, as soon as it has; what it raised is raised here."""
         self._thread.join()

@@ -17,11 +17,10 @@ class Limits:
 
 @dataclass
 class Batch:
-    """Messages in the order in which they came, and the gaps between them. Behind a full one more may wait."""
+    """Messages in the order in which they came, and the gaps between them."""
 
     messages: list[Message] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
-    is_full: bool = False
 
     @property
     def size(self) -> int:

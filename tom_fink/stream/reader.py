@@ -31,11 +31,12 @@ from tom_fink.stream.waiting import GivenBack, Waiting
 logger = logging.getLogger(__name__)
 
 # A batch is due by count, by size or by age, whichever comes first: what a batch costs apart from its alerts
-# is shared by 500 of ZTF or some 150 of Rubin, and two of them are in memory at once.
+# is shared by 500 of ZTF or some 130 of Rubin, and two of them are in memory at once.
 BATCH_MESSAGES = 500
-BATCH_BYTES = 40_000_000
+BATCH_BYTES = 32_000_000
 BATCH_AGE_S = 1.0
 TAKEN_AT_ONCE = 50  # messages, between two looks at their size
+LOOK_S = 0.02  # between two looks at whether the batch in hand is decoded
 CLOSE_WITHIN_S = 5.0
 JOINING_S = 15.0  # a group takes a few seconds to give out its partitions; that is not silence
 BEAT_S = 10.0
@@ -123,12 +124,13 @@ class AlertReader:
                 return
             self.assignment.has_changed = False
             try:
-                if in_hand and not self._reads_ahead(in_hand, wanted):
+                if in_hand and (wanted <= 0 or self.assignment.unsettled):
+                    # Where partitions are to be settled, the ledger must have what they gave so far.
                     self._process(in_hand)
                     in_hand = None
                     continue
                 self._settle(consumer)
-                batch = self._poll(consumer, wanted, 0.0 if in_hand else BATCH_AGE_S)
+                batch = self._poll(consumer, wanted, in_hand)
                 if self._refusal:
                     raise self._refusal
                 following = InHand(batch, self.sink.decode) if batch.messages else None
@@ -147,13 +149,6 @@ class AlertReader:
             if self.options.max_polls and idle_s >= self.options.timeout_s:
                 logger.info("No alert within %.0f s.", idle_s)
                 self._idle_polls, self._last_news = self._idle_polls + 1, time.monotonic()
-
-    def _reads_ahead(self, in_hand: InHand, wanted: int) -> bool:
-        """Whether the next batch is read before the one in hand is stored: only a full one says that more wait.
-
-        Where partitions are to be settled, the ledger must have what they gave so far.
-        """
-        return in_hand.batch.is_full and wanted > 0 and not self.assignment.unsettled
 
     def _wanted(self, in_hand: InHand | None) -> int:
         read = self.total.total() + (len(in_hand.batch.messages) if in_hand else 0)
@@ -190,13 +185,18 @@ class AlertReader:
             if error.args[0].code() not in LOST_PARTITION:
                 self._on_error(error.args[0])
 
-    def _poll(self, consumer: Consumer, wanted: int, wait_s: float) -> Batch:
-        """Up to `wanted` messages. Those that came before a rebalance are left to be read again."""
-        deadline = time.monotonic() + min(wait_s, self.options.timeout_s or wait_s)
+    def _poll(self, consumer: Consumer, wanted: int, in_hand: InHand | None) -> Batch:
+        """Up to `wanted` messages; as many as come while the batch in hand is decoded, if there is one.
+
+        Those that came before a rebalance are left to be read again.
+        """
+        age_s = min(BATCH_AGE_S, self.options.timeout_s or BATCH_AGE_S)
+        deadline = time.monotonic() + age_s
         batch, keys = Batch(), {}
         while len(batch.messages) < wanted and batch.size < BATCH_BYTES:
+            left_s = LOOK_S if in_hand else max(0.0, deadline - time.monotonic())
             taken = min(wanted - len(batch.messages), TAKEN_AT_ONCE)
-            received = consumer.consume(taken, timeout=max(0.0, deadline - time.monotonic()))
+            received = consumer.consume(taken, timeout=left_s)
             if self.assignment.has_changed:
                 return Batch()
             now = datetime.now(UTC)
@@ -208,9 +208,8 @@ class AlertReader:
                 batch.gaps += self.assignment.gaps(consumer, place, found.offset())
                 key = keys.setdefault(key, key)  # a schema of tens of kB, the same in all of them
                 batch.messages.append(Message(*place, found.offset(), key, found.value(), now))
-            if len(received) < taken:
-                return batch
-        batch.is_full = True
+            if len(received) < taken and (in_hand is None or in_hand.is_decoded or self._stop.is_set()):
+                break
         return batch
 
     def _process(self, in_hand: InHand) -> None:

@@ -1,0 +1,162 @@
+"""A million objects from a few that a reader has stored: their rows again, with other keys and names."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from psycopg import Connection, sql
+
+from bench.errors import BenchError
+from bench.site import PHOTOMETRY, Site
+
+# The names of ZTF's objects may end with digits, its alerts' ids are texts: `c` counts the copies.
+NAMES = {
+    ("tom_targets_basetarget", "name"): "name || 'x' || c",
+    ("tom_fink_finkobject", "object_id"): "object_id || 'x' || c",
+    ("tom_fink_alert", "object_id"): "object_id || 'x' || c",
+    ("tom_fink_alert", "alert_id"): "alert_id || lpad(c::text, 8, '0')",
+}
+ROOT, ALERTS = "tom_targets_basetarget", "tom_fink_alert"
+NOT_CLONED = {"tom_fink_cutout"}  # gigabytes, and of no use to the storing of other alerts
+
+COLUMNS = (
+    "SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped "
+    "ORDER BY attnum"
+)
+PRIMARY_KEY = (
+    "SELECT a.attname FROM pg_constraint c JOIN pg_attribute a "
+    "ON a.attrelid = c.conrelid AND a.attnum = c.conkey[1] WHERE c.contype = 'p' AND c.conrelid = %s::regclass"
+)
+REFERENCES = (
+    "SELECT c.conrelid::regclass::text, a.attname, c.confrelid::regclass::text FROM pg_constraint c "
+    "JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = c.conkey[1] WHERE c.contype = 'f'"
+)
+CONSTRAINTS = (
+    "SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_constraint "
+    "WHERE contype = %s AND conrelid = ANY (%s::regclass[])"
+)
+INDEXES = (
+    "SELECT indexrelid::regclass::text, pg_get_indexdef(indexrelid) FROM pg_index WHERE NOT indisprimary "
+    "AND indrelid = ANY (%s::regclass[]) AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid)"
+)
+
+
+@dataclass(frozen=True)
+class _Table:
+    """A table whose rows are copied: its columns, and what is added to some of them for each copy."""
+
+    name: str
+    key: str
+    columns: list[str]
+    steps: dict[str, int]
+
+
+def clone(site: Site, copies: int, points: int) -> None:
+    """Make `copies` of each object of the site, with up to `points` rows of photometry each.
+
+    Every table whose rows refer to objects, targets or alerts is copied. Indexes, unique constraints and
+    foreign keys are made again afterwards.
+    """
+    connection = site.connection
+    with connection.transaction():
+        connection.execute("SET LOCAL maintenance_work_mem = '1GB'")
+        tables = _tables(connection)
+        with _without_indexes(connection, [table.name for table in tables]):
+            made = {table.name: _copy(connection, table, copies, points) for table in tables}
+        for table in tables:
+            connection.execute(
+                sql.SQL("SELECT setval(sequence, (SELECT max({key}) FROM {table})) FROM "
+                        "(SELECT pg_get_serial_sequence({name}, {column}) AS sequence) AS found "
+                        "WHERE sequence IS NOT NULL").format(
+                    key=sql.Identifier(table.key), table=sql.Identifier(table.name),
+                    name=sql.Literal(table.name), column=sql.Literal(table.key),
+                )
+            )  # fmt: skip
+    site.cloned_alerts += made[ALERTS]
+    site.cloned_points += made[PHOTOMETRY]
+    site.settle()
+
+
+def _tables(connection: Connection) -> list[_Table]:
+    """The targets' table and all that refer to it, directly or not, and have rows."""
+    references = connection.execute(REFERENCES).fetchall()
+    names = {ROOT}
+    while more := {table for table, _, other in references if other in names} - names - NOT_CLONED:
+        names |= more
+    keys = {name: _column(connection, PRIMARY_KEY, name)[0] for name in names}
+    highest = {}
+    for name in sorted(names):
+        statement = sql.SQL("SELECT max({}) FROM {}").format(sql.Identifier(keys[name]), sql.Identifier(name))
+        if (found := connection.execute(statement).fetchone()[0]) is not None:
+            highest[name] = found
+    if not {ROOT, ALERTS, PHOTOMETRY} <= highest.keys():
+        raise BenchError("There is nothing to make copies of.")
+    return [
+        _Table(
+            name,
+            keys[name],
+            _column(connection, COLUMNS, name),
+            {keys[name]: highest[name]}
+            | {
+                column: highest[other]
+                for table, column, other in references
+                if table == name and other in highest
+            },
+        )
+        for name in highest
+    ]
+
+
+def _column(connection: Connection, statement: str, table: str) -> list[str]:
+    return [value for (value,) in connection.execute(statement, [table])]
+
+
+def _copy(connection: Connection, table: _Table, copies: int, points: int) -> int:
+    """Copy `c` of a row has `c` steps more in its key, and so have its references. How many rows were made."""
+    values = [
+        sql.SQL(NAMES[table.name, column])
+        if (table.name, column) in NAMES
+        else sql.SQL("{} + c * {}").format(sql.Identifier(column), sql.Literal(table.steps[column]))
+        if column in table.steps
+        else sql.Identifier(column)
+        for column in table.columns
+    ]
+    rows = sql.SQL("SELECT * FROM {}").format(sql.Identifier(table.name))
+    if table.name == PHOTOMETRY:
+        rows = sql.SQL(
+            "SELECT * FROM (SELECT *, row_number() OVER (PARTITION BY target_id ORDER BY id) AS place FROM {}) AS n "
+            "WHERE place <= {}"
+        ).format(sql.Identifier(table.name), sql.Literal(points))
+    statement = sql.SQL(
+        "WITH few AS MATERIALIZED ({}) INSERT INTO {} ({}) SELECT {} FROM generate_series(1, {}) AS c CROSS JOIN few"
+    ).format(
+        rows,
+        sql.Identifier(table.name),
+        sql.SQL(", ").join(map(sql.Identifier, table.columns)),
+        sql.SQL(", ").join(values),
+        sql.Literal(copies),
+    )
+    return connection.execute(statement).rowcount
+
+
+@contextmanager
+def _without_indexes(connection: Connection, tables: list[str]) -> Iterator[None]:
+    """The tables have no constraints and indexes but their primary keys within the block."""
+    foreign = connection.execute(CONSTRAINTS, ["f", tables]).fetchall()
+    unique = connection.execute(CONSTRAINTS, ["u", tables]).fetchall()
+    indexes = connection.execute(INDEXES, [tables]).fetchall()
+    for table, name, _ in foreign + unique:
+        connection.execute(
+            sql.SQL("ALTER TABLE {} DROP CONSTRAINT {}").format(sql.Identifier(table), sql.Identifier(name))
+        )
+    for name, _ in indexes:
+        connection.execute(sql.SQL("DROP INDEX {}").format(sql.SQL(name)))
+    yield
+    for _, definition in indexes:
+        connection.execute(definition)
+    for table, name, definition in unique + foreign:
+        connection.execute(
+            sql.SQL("ALTER TABLE {} ADD CONSTRAINT {} {}").format(
+                sql.Identifier(table), sql.Identifier(name), sql.SQL(definition)
+            )
+        )

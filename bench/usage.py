@@ -1,0 +1,84 @@
+"""What processes use: CPU time and peak memory."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+
+@dataclass(frozen=True)
+class Cpu:
+    """CPU seconds, user and system together, at one moment or between two."""
+
+    parent: float = 0.0  # the readers
+    child: float = 0.0  # what decodes for them
+    postgresql: float = 0.0
+    kafka: float = 0.0
+
+    def __sub__(self, earlier: "Cpu") -> "Cpu":
+        return Cpu(*(getattr(self, name) - getattr(earlier, name) for name in vars(self)))
+
+    @property
+    def reader(self) -> float:
+        """The readers with their children."""
+        return self.parent + self.child
+
+
+def of_tree(first: psutil.Process) -> float:
+    """CPU seconds of a process and all its descendants, those that have ended too."""
+    times = []
+    for process in [first, *first.children(recursive=True)]:
+        try:
+            times.append(process.cpu_times())
+        except psutil.NoSuchProcess:
+            continue  # it ended meanwhile, and counts with its parent's children
+    return sum(t.user + t.system + t.children_user + t.children_system for t in times)
+
+
+def of_one(process: psutil.Process) -> float:
+    """CPU seconds of a process without its descendants."""
+    times = process.cpu_times()
+    return times.user + times.system
+
+
+@dataclass
+class Readers:
+    """The processes of one or more readers, each with those that decode for it."""
+
+    pids: Iterable[int]
+    peaks: dict[int, int] = field(default_factory=dict)  # bytes, by process
+
+    def __post_init__(self):
+        self._parents = [psutil.Process(pid) for pid in self.pids]
+
+    def cpu(self) -> tuple[float, float]:
+        """CPU seconds (of the readers, of what decodes for them)."""
+        parents = sum(map(of_one, self._parents))
+        return parents, sum(map(of_tree, self._parents)) - parents
+
+    def note_peaks(self) -> None:
+        """Look at VmHWM, the most resident memory that each process ever had."""
+        for parent in self._parents:
+            for process in [parent, *parent.children(recursive=True)]:
+                self.peaks[process.pid] = max(self.peaks.get(process.pid, 0), _high_water(process.pid))
+
+    @property
+    def peak_parent(self) -> int:
+        """Bytes of the largest reader."""
+        return max(self.peaks[parent.pid] for parent in self._parents)
+
+    @property
+    def peak_child(self) -> int:
+        """Bytes of the largest process that decodes."""
+        parents = {parent.pid for parent in self._parents}
+        return max((peak for pid, peak in self.peaks.items() if pid not in parents), default=0)
+
+
+def _high_water(pid: int) -> int:
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0  # it has just ended
+    found = [line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:")]
+    return int(found[0]) * 1024 if found else 0
