@@ -24,9 +24,11 @@ class Broker:
     def __init__(self, messages: int, size: int = 10, at=None):
         self.values = [b"x" * size] * messages
         self.place, self.at, self.asked = 0, at or {}, []
+        self.on_asked = lambda: None
 
     def consume(self, count, timeout):
         self.asked.append((count, timeout))
+        self.on_asked()
         for offset in range(self.place, self.place + count):
             if happens := self.at.pop(offset, None):
                 happens()
@@ -146,19 +148,25 @@ def test_no_more_than_two_batches_are_in_hand(monkeypatch):
     assert max(read) == 8
 
 
-def test_to_look_ahead_does_not_wait_for_messages(monkeypatch):
-    sink, broker = Sink(), Broker(4)
+def test_it_reads_on_for_as_long_as_decoding_takes(monkeypatch):
+    """What is read then is no delay: the batch in hand cannot be stored before."""
+    has_read_on = threading.Event()
+
+    def on_decode(first):
+        assert has_read_on.wait(DEADLINE_S), "nothing is read while the first batch is decoded"
+
+    sink, broker = Sink(on_decode=on_decode), Broker(8)
+    broker.on_asked = lambda: has_read_on.set() if len(broker.asked) > 3 else None
     reader_of(sink, broker, monkeypatch)._read(broker)
+    assert sink.told == three_steps((0, 4), (4, 4))
     assert broker.asked[0][1] == pytest.approx(reader_module.BATCH_AGE_S, abs=0.5)
-    assert [timeout for _, timeout in broker.asked[2:3]] == [0.0]
+    assert broker.asked[2][1] == reader_module.LOOK_S
 
 
-def test_a_batch_that_is_not_full_is_stored_before_anything_else_is_read(monkeypatch):
-    read = []
-    sink, broker = Sink(lambda first: read.append(len(broker.asked))), Broker(3)
+def test_a_few_messages_are_stored_though_no_more_come(monkeypatch):
+    sink, broker = Sink(), Broker(3)
     reader_of(sink, broker, monkeypatch)._read(broker)
-    assert read == [2], "two messages, then one: nothing more was there"
-    assert len(broker.asked) > 2, "it read on afterwards"
+    assert sink.told == three_steps((0, 3))
 
 
 def test_a_batch_is_due_by_size(monkeypatch):
@@ -172,8 +180,8 @@ def test_a_batch_is_due_by_size(monkeypatch):
 
 def test_keys_that_are_the_same_are_one_object(monkeypatch):
     broker = Broker(4)
-    batch = reader_of(Sink(), broker, monkeypatch)._poll(broker, 4, 0.0)
-    assert batch.is_full
+    batch = reader_of(Sink(), broker, monkeypatch)._poll(broker, 4, None)
+    assert len(batch.messages) == 4
     assert len({id(message.key) for message in batch.messages}) == 1
 
 
