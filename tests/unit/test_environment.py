@@ -28,7 +28,7 @@ READS = {
     "fink_tom_site/demo.py": {"*"},  # for the processes that it starts
     "fink_tom_site/environment.py": {"*"},
     "fink_tom_site/wsgi.py": {"DJANGO_SETTINGS_MODULE"},
-    "tom_fink/decoding/decoder.py": {"*"},  # for the process that it starts
+    "tom_fink/decoding/process.py": {"*"},  # for the process that it starts
     "tom_fink/kafka/options.py": {"HOME"},  # where finkctl keeps its credentials
 }
 
