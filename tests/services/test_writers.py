@@ -13,7 +13,7 @@ from tests.services.needs import wait_until
 from tom_fink.decoding.decode import Message, decode_one
 from tom_fink.models import FinkObject, TopicAlert
 from tom_fink.simulate import serialise, simulated_alerts
-from tom_fink.store import batch, store_messages
+from tom_fink.store import batch, objects, store_messages
 from tom_fink.store.objects import lock_objects
 
 pytestmark = [pytest.mark.services, pytest.mark.django_db(transaction=True)]
@@ -47,18 +47,17 @@ def test_objects_that_appear_meanwhile_are_locked_in_order(start, monkeypatch):
     """One writer finds both objects new, the next one finds the second of them there already."""
     keys = pl.DataFrame({"object_survey": ["ztf", "ztf"], "object_key": ["a", "b"]})
     has_looked, may_insert, has_inserted, may_lock = (threading.Event() for _ in range(4))
-    insert = FinkObject.objects.bulk_create
+    insert = objects.insert_missing
     slow: list[int] = []
 
-    def bulk_create(*arguments, **options):
+    def insert_missing(*arguments):
         if threading.get_ident() not in slow:
-            return insert(*arguments, **options)
+            return insert(*arguments)
         has_looked.set()
         assert may_insert.wait(WAIT_S)
-        made = insert(*arguments, **options)
+        insert(*arguments)
         has_inserted.set()
         assert may_lock.wait(WAIT_S)
-        return made
 
     def write(is_slow: bool) -> None:
         if is_slow:
@@ -66,7 +65,7 @@ def test_objects_that_appear_meanwhile_are_locked_in_order(start, monkeypatch):
         with transaction.atomic():
             assert len(lock_objects(keys)) == 2
 
-    monkeypatch.setattr(FinkObject.objects, "bulk_create", bulk_create)
+    monkeypatch.setattr(objects, "insert_missing", insert_missing)
     first = start(write, True)
     assert has_looked.wait(WAIT_S)
     FinkObject.objects.create(survey="ztf", object_id="b")
