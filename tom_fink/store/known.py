@@ -59,8 +59,7 @@ def remember(points: pl.DataFrame, alerts: pl.DataFrame, objects: list[FinkObjec
         seen[key] is None or observed_at >= seen[key]
         for key, observed_at in newest.select("fink_object_id", "observed_at").iter_rows()
     ]
-    newest = newest.filter(pl.Series(is_newest, dtype=pl.Boolean))
-    newest = newest.drop("observed_at")
+    newest = newest.filter(pl.Series(is_newest, dtype=pl.Boolean)).drop("observed_at")
     kept = newest.join(points.select(MESSAGE, DIGEST), on=MESSAGE).sort("fink_object_id")
     counts = kept.group_by("fink_object_id", "target_id", maintain_order=True).len()
     ends = counts["len"].cum_sum().to_list()
