@@ -14,7 +14,6 @@ from tests.services.processes import Process
 from tom_fink.stream.reader import BATCH_BYTES, BATCH_MESSAGES
 
 LOOK_EVERY_S = 0.05
-PEAKS_EVERY = 10  # looks
 STARTS_WITHIN_S = 60
 ENDS_WITHIN_S = 30
 STALLS_AFTER_S = 120  # without one message read
@@ -28,8 +27,7 @@ class Measured:
     points: float
     seconds: float
     cpu: Cpu
-    peak_parent: int  # bytes
-    peak_child: int
+    readers: Readers
 
     @property
     def alerts_per_s(self) -> float:
@@ -130,7 +128,7 @@ def drain(machine: Machine, site: Site, group: str, *several: Alerts) -> Measure
     if last - first < sent / 3:
         raise BenchError(f"Of {sent} alerts only {last - first} came between the first batch and the last.")
     points = sum(found.points for found in several) * (last - first) / sent
-    return Measured(last - first, points, took_s, used, readers.peak_parent, readers.peak_child)
+    return Measured(last - first, points, took_s, used, readers)
 
 
 def expect(site: Site, *several: Alerts) -> None:
@@ -159,7 +157,7 @@ def _until(
     on_look: Callable[[Ledger], None] = _nothing,
 ) -> int:
     """Look until so many alerts are read; how many are."""
-    seen, seen_at, looks = Ledger(), time.monotonic(), 0
+    seen, seen_at = Ledger(), time.monotonic()
     while True:
         ledger, now = site.ledger(), time.monotonic()
         on_look(ledger)
@@ -169,7 +167,5 @@ def _until(
             seen, seen_at = ledger, now
         if now - seen_at > STALLS_AFTER_S or any(process.popen.poll() is not None for process in processes):
             raise BenchError(f"Stopped at {ledger.read} of {site.alerts} alerts:\n{_said(processes)}")
-        if looks % PEAKS_EVERY == 0:
-            readers.note_peaks()
-        looks += 1
+        readers.note_peaks()
         time.sleep(LOOK_EVERY_S)

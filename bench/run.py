@@ -128,9 +128,9 @@ class Run:
         add(case, "PostgreSQL CPU s per 1,000 alerts", measured.cpu.postgresql / alerts)
         add(case, "Kafka CPU s per 1,000 alerts", measured.cpu.kafka / alerts)
         add(case, "CPU s per 1,000 alerts", (measured.cpu.reader + measured.cpu.postgresql) / alerts)
-        add(case, "peak memory, MB", (measured.peak_parent + measured.peak_child) / 1e6)
-        add(case, "peak memory of the reader, MB", measured.peak_parent / 1e6)
-        add(case, "peak memory of the decoder, MB", measured.peak_child / 1e6)
+        add(case, "peak memory, MB", measured.readers.peak / 1e6)
+        add(case, "peak memory of the reader alone, MB", measured.readers.peak_parent / 1e6)
+        add(case, "peak memory of the decoder alone, MB", measured.readers.peak_child / 1e6)
 
 
 def unique() -> str:

@@ -48,6 +48,7 @@ class Readers:
 
     pids: Iterable[int]
     peaks: dict[int, int] = field(default_factory=dict)  # bytes, by process
+    peak: int = 0  # bytes of a reader and what decodes for it at one moment
 
     def __post_init__(self):
         self._parents = [psutil.Process(pid) for pid in self.pids]
@@ -58,10 +59,16 @@ class Readers:
         return parents, sum(map(of_tree, self._parents)) - parents
 
     def note_peaks(self) -> None:
-        """Look at VmHWM, the most resident memory that each process ever had."""
+        """Look at what each process has in memory, and ever had (VmHWM).
+
+        Pages of libraries are in memory once, whoever shows them as its own.
+        """
         for parent in self._parents:
-            for process in [parent, *parent.children(recursive=True)]:
-                self.peaks[process.pid] = max(self.peaks.get(process.pid, 0), _high_water(process.pid))
+            looks = {pid: _resident(pid) for pid in (parent.pid, *_children(parent))}
+            for pid, look in looks.items():
+                self.peaks[pid] = max(self.peaks.get(pid, 0), look["VmHWM"])
+            own = sum(look["RssAnon"] + look["RssShmem"] for look in looks.values())
+            self.peak = max(self.peak, own + max(look["RssFile"] for look in looks.values()))
 
     @property
     def peak_parent(self) -> int:
@@ -75,10 +82,26 @@ class Readers:
         return max((peak for pid, peak in self.peaks.items() if pid not in parents), default=0)
 
 
-def _high_water(pid: int) -> int:
+def _children(parent: psutil.Process) -> list[int]:
+    """A reader's children, each known to the thread that started it; none of them has any of its own."""
+    found = []
+    for thread in Path(f"/proc/{parent.pid}/task").iterdir():
+        try:
+            found += (thread / "children").read_text().split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # the thread has just ended
+    return [int(pid) for pid in found]
+
+
+def _resident(pid: int) -> dict[str, int]:
+    """Bytes by the names that /proc/pid/status has for them; zeros of a process that has ended."""
+    found = dict.fromkeys(("VmHWM", "RssAnon", "RssFile", "RssShmem"), 0)
     try:
         status = Path(f"/proc/{pid}/status").read_text()
     except (FileNotFoundError, ProcessLookupError):
-        return 0  # it has just ended
-    found = [line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:")]
-    return int(found[0]) * 1024 if found else 0
+        return found
+    for line in status.splitlines():
+        name, _, value = line.partition(":")
+        if name in found:
+            found[name] = int(value.split()[0]) * 1024
+    return found

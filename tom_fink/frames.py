@@ -163,10 +163,13 @@ def position_problems(ra_deg: pl.Expr, dec_deg: pl.Expr, observed_at: pl.Expr) -
     ]
 
 
-def history_length(schema: pl.Schema, *names: str) -> pl.Expr:
-    """How many points the lists `names` have together; 0 for what is no list."""
-    lengths = [pl.col(name).list.len() for name in names if isinstance(schema.get(name), pl.List)]
-    return pl.sum_horizontal(pl.lit(0), *lengths)
+def history_length(frame: pl.DataFrame, *names: str) -> pl.Series:
+    """How many points the lists `names` have together, row by row; 0 for what is no list."""
+    columns = [frame.get_column(name) for name in names if name in frame.columns]
+    lists = pl.DataFrame([column for column in columns if isinstance(column.dtype, pl.List)])
+    if not lists.width:
+        return pl.zeros(frame.height, pl.UInt32, eager=True)
+    return lists.select(pl.sum_horizontal(pl.all().list.len())).to_series()
 
 
 def history_problem(points: pl.Expr) -> tuple[pl.Expr, str]:

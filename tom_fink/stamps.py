@@ -8,14 +8,13 @@ two further HDUs. That HDU is read here and not by astropy: the first card of ZT
 import io
 import math
 import re
-import zlib
 
 import numpy as np
 from PIL import Image
 
 from tom_fink.errors import UnreadableCutout
+from tom_fink.packing import fits_bytes
 
-MAX_FITS_BYTES = 8 * 1024 * 1024
 MAX_SIDE_PIXELS = 512
 SCALE = 4
 
@@ -25,26 +24,6 @@ _MAX_HEADER_BYTES = 32 * _BLOCK_BYTES
 _DTYPES = {8: ">u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
 _BLACK_PERCENTILE, _WHITE_PERCENTILE = 1.0, 99.5
 _ASINH_SOFTENING = 0.1
-
-
-def fits_bytes(stored: bytes) -> bytes:
-    """The FITS file that was stored, gunzipped where it is gzipped.
-
-    Raises UnreadableCutout if it is broken or longer than MAX_FITS_BYTES.
-    """
-    if stored[:2] != b"\x1f\x8b":
-        data = stored
-    else:
-        unpacker = zlib.decompressobj(wbits=31)
-        try:
-            data = unpacker.decompress(stored, MAX_FITS_BYTES + 1)
-        except zlib.error as error:
-            raise UnreadableCutout(f"The cutout's gzip stream is broken: {error}.") from error
-        if len(data) <= MAX_FITS_BYTES and not unpacker.eof:
-            raise UnreadableCutout("The cutout's gzip stream ends early.")
-    if len(data) > MAX_FITS_BYTES:
-        raise UnreadableCutout(f"The cutout is longer than {MAX_FITS_BYTES} bytes.")
-    return data
 
 
 def fits_image(data: bytes) -> np.ndarray:

@@ -81,7 +81,7 @@ def _read(run: Run, site: Site, count: int) -> tuple[Measured, float, int]:
             for process in processes:
                 process.kill()
     site.check()
-    measured = Measured(len(alerts), alerts.points, took_s, used, readers.peak_parent, readers.peak_child)
+    measured = Measured(len(alerts), alerts.points, took_s, used, readers)
     return measured, sum(waits) / len(waits), site.ask(DEADLOCKS)[0][0]
 
 

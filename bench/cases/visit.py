@@ -78,7 +78,7 @@ def _read(
     site.check()
     said = _lines(sender)
     took_s = ended - said[0]["began"]
-    measured = Measured(len(sent), sent.points, took_s, used, readers.peak_parent, readers.peak_child)
+    measured = Measured(len(sent), sent.points, took_s, used, readers)
     return measured, progress, said
 
 

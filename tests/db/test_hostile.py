@@ -23,8 +23,8 @@ from tests.db.pages import EVIL, make_object, make_topic
 from tests.unit.test_hostile import put, spoilt
 from tom_fink.decoding.decode import Message, decode_one
 from tom_fink.models import Alert, Cutout, FinkObject, RejectedMessage, Topic
+from tom_fink.packing import MAX_FITS_BYTES
 from tom_fink.simulate.schemas import SCHEMAS
-from tom_fink.stamps import MAX_FITS_BYTES
 from tom_fink.store import store_messages
 from tom_fink.store.topics import list_name
 

@@ -3,6 +3,8 @@
 import itertools
 import json
 import os
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
 
 import psutil
 import pytest
@@ -143,8 +145,16 @@ def test_a_visit_is_drained_when_its_last_alert_is_read():
 
 def test_usage_of_a_process_and_its_children():
     readers = Readers([os.getpid()])
-    readers.note_peaks()
+    with ThreadPoolExecutor(1) as pool:  # a child is its thread's, and a reader starts its own in one
+        child = pool.submit(subprocess.Popen, ["sleep", "60"]).result()
+        try:
+            readers.note_peaks()
+        finally:
+            child.kill()
+            child.wait()
     assert readers.peak_parent >= psutil.Process().memory_info().rss * 0.5
+    assert readers.peaks.keys() == {os.getpid(), child.pid}
+    assert 0 < readers.peak_child < readers.peak <= readers.peak_parent + readers.peak_child
     assert of_tree(psutil.Process()) > 0
     parent, child = readers.cpu()
     assert parent > 0

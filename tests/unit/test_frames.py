@@ -126,11 +126,46 @@ def test_numbers_that_mean_missing(number):
     assert frame.select(fields.number(frame.schema, "a")).item() is None
 
 
-def test_pick_reads_structs_and_what_is_not_there_as_null():
-    frame = pl.DataFrame({"a": [{"b": {"c": "1.5"}}]})
-    assert frame.select(fields.pick(frame.schema, "a.b.c", pl.Float64)).item() == 1.5
-    for path in ("a.b.x", "a.x.c", "x", "a", "a.b.c.d"):
+def test_pick_reads_fields_of_records_and_what_is_not_there_as_null():
+    frame = fields.flattened(pl.DataFrame({"a": [{"b": "1.5", "c": {"d": 2}}], "e": [3], "f": [[4]]}))
+    assert frame.columns == ["a.b", "a.c", "e"], "lists are left out"
+    assert frame.select(fields.pick(frame.schema, "a.b", pl.Float64)).item() == 1.5
+    for path in ("a.x", "x.b", "x", "a", "a.c", "f"):
         assert frame.select(fields.pick(frame.schema, path, pl.Float64)).item() is None
+
+
+def test_a_record_that_is_missing_has_no_fields():
+    frame = pl.DataFrame({"a": [{"b": 1}, None]}, schema={"a": pl.Struct({"b": pl.Int64})})
+    assert fields.flattened(frame).rows() == [(1,), (None,)]
+
+
+def test_a_field_of_a_record_goes_before_a_column_that_has_its_path_for_a_name():
+    """No Avro name has a dot in it, but a hostile schema's may."""
+    frame = pl.DataFrame({"a.b": [1], "a": [{"b": 2}]})
+    assert fields.flattened(frame).rows(named=True) == [{"a.b": 2}]
+
+
+def test_records_of_a_column_or_a_list_with_the_message_of_each():
+    frame = pl.DataFrame(
+        {
+            "message": pl.Series([3, 4, 5, 6], dtype=pl.UInt32),
+            "list": [[{"x": 1}, {"x": 2}], None, [], [{"x": 3}]],
+            "one": [{"x": 1}, None, {"x": None}, {"x": 4}],
+            "none": [1, 2, 3, 4],
+        }
+    )
+    assert fields.records(frame, "list", ("x", "y")).rows() == [(3, 1), (3, 2), (6, 3)]
+    assert fields.records(frame, "one", ("x",)).rows() == [(3, 1), (4, None), (5, None), (6, 4)]
+    assert fields.records(frame, "none", ("x",)) is None
+    assert fields.records(frame, "missing", ("x",)) is None
+
+
+def test_frames_are_put_together_unless_a_column_s_types_differ():
+    whole, text = pl.DataFrame({"x": [1], "y": [2]}), pl.DataFrame({"x": ["1"]})
+    (both,) = fields.together([whole, pl.DataFrame({"x": [3]})])
+    assert both.rows() == [(1, 2), (3, None)]
+    assert [frame.rows() for frame in fields.together([whole, text])] == [[(1, 2)], [("1",)]]
+    assert fields.together([]) == []
 
 
 def test_identifiers_stay_whole():

@@ -76,6 +76,7 @@ class Sink:
     def __init__(self, on_store=lambda first: None, on_decode=lambda first: None):
         self.told, self.on_store, self.on_decode = [], on_store, on_decode
         self.decoding = {}  # by first offset: set when decoding has begun
+        self.streams = 1
 
     def decode(self, messages):
         first = messages[0].offset
@@ -176,6 +177,14 @@ def test_a_batch_is_due_by_size(monkeypatch):
         sink, broker = Sink(), Broker(8, size)
         reader_of(sink, broker, monkeypatch)._read(broker)
         assert [count for _, count in sink.of("store")] == counts, size
+
+
+def test_streams_of_one_process_share_the_size_of_a_batch(monkeypatch):
+    monkeypatch.setattr(reader_module, "BATCH_BYTES", 2000)
+    sink, broker = Sink(), Broker(8, 500)
+    sink.streams = 2
+    reader_of(sink, broker, monkeypatch)._read(broker)
+    assert [count for _, count in sink.of("store")] == [2, 2, 2, 2]
 
 
 def test_keys_that_are_the_same_are_one_object(monkeypatch):

@@ -71,16 +71,19 @@ class Decoder:
         self._too_much = f"Decoding needed more than {memory_bytes // 2**20} MB of memory"
         self._process: DecodingProcess | None = None
         self._lock = threading.Lock()
+        self._is_closed = False
 
     def read(self, messages: list[Message], as_records: Collection[int] = ()) -> Read:
         """Read a list of messages; those at the indices `as_records` as dictionaries, the others tidy.
 
-        Raises `DecoderError` if the process cannot be started or fails at a message that is good, and
-        RuntimeError with the process's traceback for an error that nobody expected.
+        Raises `DecoderError` if the process cannot be started or fails at a message that is good, or if the
+        decoder is closed, and RuntimeError with the process's traceback for an error that nobody expected.
         """
         wanted = set(as_records)
         alerts, detections, records, errors = [], [], {}, {}
         with self._lock:
+            if self._is_closed:
+                raise DecoderError("The decoder is closed.")
             for indices in _pieces(messages):
                 for part, found in self._read_piece(messages, indices, wanted):
                     if isinstance(found, Ended):
@@ -96,8 +99,9 @@ class Decoder:
         return Read(tidy, records, dict(sorted(errors.items())))
 
     def close(self) -> None:
-        """End the process, after a `read` that is under way. May be called at any time."""
+        """End the process for good, after a `read` that is under way. May be called at any time."""
         with self._lock:
+            self._is_closed = True
             self._end()
 
     def _read_piece(

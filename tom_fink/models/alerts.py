@@ -136,7 +136,7 @@ class TopicAlert(models.Model):
 
 
 class Cutout(models.Model):
-    """One image of an object's first or latest alert, as the bytes of the FITS file that Fink sent."""
+    """One image of an object's first or latest alert: the FITS file that Fink sent, as `packing` keeps it."""
 
     class Kind(models.TextChoices):
         SCIENCE = "science", _("Science")
@@ -145,7 +145,7 @@ class Cutout(models.Model):
 
     alert = models.ForeignKey(Alert, on_delete=models.CASCADE, related_name="cutouts")
     kind = models.CharField(max_length=10, choices=Kind.choices)
-    fits = models.BinaryField(help_text=_("FITS, gzipped for ZTF"))
+    fits = models.BinaryField(help_text=_("FITS, packed; see tom_fink.packing"))
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["alert", "kind"], name="tom_fink_cutout_once")]

@@ -5,7 +5,7 @@ lacks gets the field's default, as an instance of the model would. JSON is text.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 
 import polars as pl
@@ -51,6 +51,16 @@ def insert_or_update(
     _insert(model, rows, OnConflict.UPDATE, unique, update)
 
 
+def bring_up_to_date(rows: Collection[Model], fields: Sequence[str]) -> None:
+    """Write these fields of rows that are in the table and locked: a few of one model, with their keys.
+
+    Django's `bulk_update` makes a CASE of each field and each row, which takes five times as long.
+    """
+    if rows:
+        manager = type(next(iter(rows)))._default_manager
+        manager.bulk_create(rows, update_conflicts=True, unique_fields=["pk"], update_fields=fields)
+
+
 def _insert(
     model: type[Model],
     rows: pl.DataFrame,
@@ -89,7 +99,8 @@ def _insert(
                     f"CREATE TEMPORARY TABLE IF NOT EXISTS {new} ON COMMIT DELETE ROWS "
                     f"AS {chosen} {table} WITH NO DATA"
                 )
-                cursor.execute(f"TRUNCATE {new}")  # of an earlier part of this transaction
+                # What an earlier part of this transaction left. TRUNCATE would make a new file each time.
+                cursor.execute(f"DELETE FROM {new}")  # noqa: S608 - a name of ours
                 copy(cursor, f"{new} ({columns})", part, fields)
                 cursor.execute(f"INSERT INTO {table} ({columns}) {chosen} {new} {suffix}")
 

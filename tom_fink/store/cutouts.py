@@ -3,6 +3,7 @@
 import polars as pl
 
 from tom_fink.models import Alert, Cutout
+from tom_fink.packing import packed
 from tom_fink.store.alerts import LINKS
 from tom_fink.store.bulk import insert
 
@@ -46,7 +47,8 @@ def store_cutouts(alerts: pl.DataFrame, stored: pl.DataFrame) -> None:
         .drop_nulls("fits")
         .sort("alert_id", "kind")
     )
-    insert(Cutout, rows)
+    images = pl.Series("fits", [packed(image) for image in rows["fits"]], dtype=pl.Binary)
+    insert(Cutout, rows.with_columns(images))
 
 
 def _with_cutouts(object_keys: list[int]) -> pl.DataFrame:

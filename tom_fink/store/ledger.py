@@ -12,6 +12,7 @@ from tom_fink.decoding.decode import Message
 from tom_fink.gaps import Gap, Place, gaps_before
 from tom_fink.models import PartitionLedger
 from tom_fink.store.batch import Fate
+from tom_fink.store.bulk import bring_up_to_date
 
 
 def account(
@@ -40,9 +41,7 @@ def account(
     for place, row in rows.items():
         row.updated_at = now
         replayed |= _enter(row, by_place.get(place, []), messages, fates, gaps_by_place.get(place, []))
-    PartitionLedger.objects.bulk_update(
-        rows.values(), [*PartitionLedger.SUMS, "next_offset", "lost_at", "updated_at"]
-    )
+    bring_up_to_date(rows.values(), [*PartitionLedger.SUMS, "next_offset", "lost_at", "updated_at"])
     return replayed
 
 
@@ -131,27 +130,29 @@ def _locked(group_id: str, starts: Mapping[Place, int], now: datetime) -> dict[P
     """The rows of these partitions, made where missing, locked in one order by every reader."""
     if not starts:
         return {}
-    known = positions(group_id, starts)
-    PartitionLedger.objects.bulk_create(
-        [
-            PartitionLedger(
-                group_id=group_id,
-                topic=topic,
-                partition=partition,
-                first_offset=start,
-                next_offset=start,
-                updated_at=now,
-            )
-            for (topic, partition), start in sorted(starts.items())
-            if (topic, partition) not in known
-        ],
-        ignore_conflicts=True,
-    )
-    there = PartitionLedger.objects.filter(group_id=group_id, topic__in={topic for topic, _ in starts})
-    keys = [
-        key
-        for key, topic, partition in there.values_list("pk", "topic", "partition")
-        if (topic, partition) in starts
-    ]
-    locked = PartitionLedger.objects.select_for_update(no_key=True).filter(pk__in=keys)
+    keys = _keys(group_id, starts)
+    if missing := sorted(starts.keys() - keys.keys()):
+        PartitionLedger.objects.bulk_create(
+            [
+                PartitionLedger(
+                    group_id=group_id,
+                    topic=topic,
+                    partition=partition,
+                    first_offset=starts[topic, partition],
+                    next_offset=starts[topic, partition],
+                    updated_at=now,
+                )
+                for topic, partition in missing
+            ],
+            ignore_conflicts=True,
+        )
+        keys = _keys(group_id, starts)
+    locked = PartitionLedger.objects.select_for_update(no_key=True).filter(pk__in=keys.values())
     return {(row.topic, row.partition): row for row in locked.order_by("topic", "partition")}
+
+
+def _keys(group_id: str, places: Collection[Place]) -> dict[Place, int]:
+    """The keys of the rows of these partitions that there are."""
+    there = PartitionLedger.objects.filter(group_id=group_id, topic__in={topic for topic, _ in places})
+    found = there.values_list("pk", "topic", "partition")
+    return {(topic, partition): key for key, topic, partition in found if (topic, partition) in places}

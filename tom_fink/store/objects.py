@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator
 from datetime import datetime
+from typing import Any
 
 import polars as pl
+from django.db.models import QuerySet
 
 from tom_fink.models import FinkObject
 from tom_fink.store.bulk import insert_missing, insert_or_update
@@ -36,7 +38,7 @@ def lock_objects(alerts: pl.DataFrame) -> dict[Key, FinkObject]:
     keys = sorted(alerts.unique(["object_survey", "object_key"]).select("object_survey", "object_key").rows())
     if not keys:
         return {}
-    known = {(found.survey, found.object_id) for found in _found(FinkObject.objects, keys)}
+    known = set(_found(FinkObject.objects.values_list("survey", "object_id"), keys))
     missing = [key for key in keys if key not in known]
     insert_missing(FinkObject, pl.DataFrame(missing, schema=["survey", "object_id"], orient="row"))
     # no_key, because a delivery of another reader may refer to an object that it does not lock itself.
@@ -57,8 +59,8 @@ def with_links(alerts: pl.DataFrame, objects: dict[Key, FinkObject]) -> pl.DataF
     return alerts.join(links, on=["object_survey", "object_key"], how="left", maintain_order="left")
 
 
-def _found(objects, keys: list[Key]) -> Iterator[FinkObject]:
-    """Those of the keys that there are, survey by survey."""
+def _found(objects: QuerySet, keys: list[Key]) -> Iterator[Any]:
+    """Those of `objects` that have one of the keys, survey by survey."""
     by_survey: dict[str, list[str]] = {}
     for survey, object_id in keys:
         by_survey.setdefault(survey, []).append(object_id)

@@ -34,6 +34,10 @@ class Sink(Protocol):
     All are called in one thread but for `decode`, which works while another batch is stored.
     """
 
+    @property
+    def streams(self) -> int:
+        """How many streams of the process share its memory, this one among them."""
+
     def decode(self, messages: list[Message]):
         """What `store` needs of the messages besides themselves; done once for a batch. Uses no database."""
 

@@ -30,12 +30,13 @@ from tom_fink.stream.waiting import GivenBack, Waiting
 
 logger = logging.getLogger(__name__)
 
-# A batch is due by count, by size or by age, whichever comes first: what a batch costs apart from its alerts
-# is shared by 500 of ZTF or some 130 of Rubin, and two of them are in memory at once.
+# A batch is due by count, by size or by age, whichever comes first. What a batch costs apart from its alerts is
+# shared by some 300 of ZTF or 60 of Rubin; two of them are in memory at once, each several times. So the
+# streams of a process share the size.
 BATCH_MESSAGES = 500
-BATCH_BYTES = 32_000_000
+BATCH_BYTES = 16_000_000
 BATCH_AGE_S = 1.0
-TAKEN_AT_ONCE = 50  # messages, between two looks at their size
+TAKEN_AT_ONCE = 20  # messages, between two looks at their size
 LOOK_S = 0.02  # between two looks at whether the batch in hand is decoded
 CLOSE_WITHIN_S = 5.0
 JOINING_S = 15.0  # a group takes a few seconds to give out its partitions; that is not silence
@@ -192,8 +193,8 @@ class AlertReader:
         """
         age_s = min(BATCH_AGE_S, self.options.timeout_s or BATCH_AGE_S)
         deadline = time.monotonic() + age_s
-        batch, keys = Batch(), {}
-        while len(batch.messages) < wanted and batch.size < BATCH_BYTES:
+        batch, keys, most_bytes = Batch(), {}, BATCH_BYTES // self.sink.streams
+        while len(batch.messages) < wanted and batch.size < most_bytes:
             left_s = LOOK_S if in_hand else max(0.0, deadline - time.monotonic())
             taken = min(wanted - len(batch.messages), TAKEN_AT_ONCE)
             received = consumer.consume(taken, timeout=left_s)

@@ -18,8 +18,8 @@ from django.db import (
 )
 
 from tom_fink.conf import archive_dir, keep_closed_days
+from tom_fink.decoding.common import CommonDecoder
 from tom_fink.decoding.decode import Message
-from tom_fink.decoding.decoder import Decoder
 from tom_fink.errors import StoreUnavailable
 from tom_fink.files.archive import Archive
 from tom_fink.gaps import Place
@@ -40,13 +40,18 @@ class DatabaseSink:
         """Connects to nothing. Raises `ConfigurationError` for a setting that cannot be used."""
         self._options = options
         self._handlers = handlers
-        self._decoder = Decoder()
+        self._decoder = CommonDecoder()
         self._keep_closed_days = keep_closed_days()
         folder = archive_dir()
         self._archive = Archive(folder) if folder else None
         self._self = socket.gethostname(), os.getpid(), options.survey
         self._started_at = datetime.now(UTC)
         self._next_prune = 0.0
+
+    @property
+    def streams(self) -> int:
+        """How many streams of this process are open."""
+        return self._decoder.users
 
     def decode(self, messages: list[Message]) -> Decoded:
         """Decode a batch in the process that may be killed; see `Decoder.read`."""
@@ -92,7 +97,7 @@ class DatabaseSink:
                 self._next_prune = time.monotonic() + PRUNE_EVERY_S
 
     def close(self) -> None:
-        """End the decoding process, finish the archive's files and sign off, if the database is there."""
+        """End the decoding process if it is the last stream's, finish the archive's files, sign off if possible."""
         try:
             self._decoder.close()
         finally:

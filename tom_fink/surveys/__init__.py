@@ -7,7 +7,7 @@ import polars as pl
 
 from tom_fink.decoding.decode import MESSAGE
 from tom_fink.errors import BadMessage
-from tom_fink.frames import ALERTS, DETECTIONS, Tidy
+from tom_fink.frames import ALERTS, DETECTIONS, Tidy, with_an_alert
 from tom_fink.surveys import lsst, mm, ztf
 
 SURVEYS = (lsst, ztf, mm)
@@ -28,11 +28,9 @@ def normalise(frames: list[pl.DataFrame]) -> tuple[Tidy, dict[int, BadMessage]]:
             errors.update(dict.fromkeys(frame[MESSAGE], error))
             continue
         tidy = survey.tidy(frame)
-        for index, problem in (
-            tidy.alerts.filter(pl.col("problem").is_not_null()).select(MESSAGE, "problem").rows()
-        ):
+        said = tidy.alerts.select(MESSAGE, "problem").drop_nulls()
+        for index, problem in said.rows():
             errors[index] = BadMessage(f"A {survey.NAME} message without an alert: {problem}.")
-        good = tidy.alerts.filter(pl.col("problem").is_null())
-        alerts.append(good)
+        alerts.append(with_an_alert(tidy.alerts, tidy.alerts))
         detections.append(tidy.detections)
     return Tidy(pl.concat(alerts), pl.concat(detections)), errors

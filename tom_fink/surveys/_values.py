@@ -34,7 +34,8 @@ class Value:
 def json_of(frame: pl.DataFrame, values: tuple[Value, ...]) -> pl.Series:
     """A text column with the JSON object of `values`, row by row.
 
-    Its length is bounded: the names are those of `values`, texts are cut, and nothing is nested.
+    `frame` is `flattened`. The length is bounded: the names are those of `values`, texts are cut, and nothing
+    is nested.
     """
     schema = frame.schema
     # With the message's index, or a frame of nothing but nulls would have one row, whatever its height.

@@ -6,7 +6,20 @@ from typing import Any
 import polars as pl
 
 from tom_fink.decoding.decode import MESSAGE
-from tom_fink.fields import MAX_FLUX_NJY, cutout, error, flux, identifier, label, number, pick, records, text
+from tom_fink.fields import (
+    MAX_FLUX_NJY,
+    cutout,
+    error,
+    flattened,
+    flux,
+    identifier,
+    label,
+    number,
+    pick,
+    records,
+    text,
+    together,
+)
 from tom_fink.frames import (
     ALERTS,
     DETECTIONS,
@@ -97,10 +110,11 @@ def tidy(frame: pl.DataFrame) -> Tidy:
     return Tidy(alerts, _detections(with_an_alert(frame, alerts)))
 
 
-def points(rows: pl.DataFrame, kind: str) -> pl.DataFrame:
+def points(rows: pl.DataFrame, kind: str | pl.Expr) -> pl.DataFrame:
     """Photometric points from rows with Rubin's own column names, one row a point.
 
-    Columns read: POINT_FIELDS, of the ids the one that there is; `message` is kept. `kind` is detection or forced. Rows without time, band or flux are left out.
+    Columns read: POINT_FIELDS, of the ids the one that there is; `message` is kept. `kind` is detection or
+    forced, or tells it of each row. Rows without time, band or flux are left out.
     """
     schema = rows.schema
     psf_flux, psf_flux_err = flux(schema, "psfFlux"), error(schema, "psfFluxErr", MAX_FLUX_NJY)
@@ -109,7 +123,7 @@ def points(rows: pl.DataFrame, kind: str) -> pl.DataFrame:
             pl.col(MESSAGE),
             utc_from_mjd_tai(pick(schema, "midpointMjdTai", pl.Float64)).alias("observed_at"),
             _band(schema, "band").alias("band"),
-            pl.lit(kind).alias("kind"),
+            (pl.lit(kind) if isinstance(kind, str) else kind).alias("kind"),
             mag_of_flux(psf_flux).alias("mag_ab"),
             mag_error_of_flux(psf_flux, psf_flux_err).alias("mag_err"),
             mag_of_flux(5 * psf_flux_err).alias("limit_mag_ab"),
@@ -129,8 +143,10 @@ def points(rows: pl.DataFrame, kind: str) -> pl.DataFrame:
 
 def _alerts(frame: pl.DataFrame) -> pl.DataFrame:
     # Read first, then worked with: an expression that is used five times would be worked out five times.
-    read = frame.select(pl.col(MESSAGE), *_fields(frame.schema)).with_columns(
-        pl.when(pl.col("static_id").is_null()).then("body").alias("body")
+    flat = flattened(frame)
+    read = flat.select(pl.col(MESSAGE), *_fields(flat.schema)).with_columns(
+        pl.when(pl.col("static_id").is_null()).then("body").alias("body"),
+        history_length(frame, *HISTORIES).alias("points"),
     )
     static_id, body, packed = pl.col("static_id"), pl.col("body"), pl.col("packed")
     psf_flux, psf_flux_err = pl.col("psf_flux"), pl.col("psf_flux_err")
@@ -145,7 +161,7 @@ def _alerts(frame: pl.DataFrame) -> pl.DataFrame:
         rounded(psf_flux, FLUX_DECIMALS).alias("flux_njy"),
         rounded(psf_flux_err, FLUX_DECIMALS).alias("flux_err_njy"),
         (psf_flux > 0).alias("is_positive"),
-        json_of(frame, VALUES).alias("fink_values"),
+        json_of(flat, VALUES).alias("fink_values"),
         # The portal knows a body by its packed designation.
         page(PORTAL, pl.coalesce(static_id, pl.when(is_safe_name(packed)).then(packed), body)).alias("url"),
         first_problem(
@@ -157,7 +173,7 @@ def _alerts(frame: pl.DataFrame) -> pl.DataFrame:
             history_problem(pl.col("points")),
         ).alias("problem"),
     )
-    return conform(_with_bodies(frame, alerts), ALERTS)
+    return conform(_with_bodies(flat, alerts), ALERTS)
 
 
 def _fields(schema: pl.Schema) -> list[pl.Expr]:
@@ -185,7 +201,6 @@ def _fields(schema: pl.Schema) -> list[pl.Expr]:
         "psf_flux_err": error(schema, "diaSource.psfFluxErr", MAX_FLUX_NJY),
         "fink_class": fink_class(schema),
         "broker_end_at": utc_from_text(pick(schema, "brokerEndProcessTimestamp", pl.String)),
-        "points": history_length(schema, *HISTORIES),
     }
     fields |= {
         f"cutout_{kind.lower()}": cutout(schema, f"cutout{kind}")
@@ -221,7 +236,9 @@ def orbit_of(mpc_orbits: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _with_bodies(frame: pl.DataFrame, alerts: pl.DataFrame) -> pl.DataFrame:
-    """`alerts` with the other names and the orbit of the known bodies among them."""
+    """`alerts` with the other names and the orbit of the known bodies among them, if there are any."""
+    if alerts["body"].null_count() == alerts.height:
+        return alerts
     schema = frame.schema
     fields = ("packed_primary_provisional_designation", "mpc_orb_jsonb")
     elements = {name: pick(schema, f"mpc_orbits.{name}", pl.Float64) for name in ELEMENTS.values()}
@@ -244,12 +261,15 @@ def _with_bodies(frame: pl.DataFrame, alerts: pl.DataFrame) -> pl.DataFrame:
 
 
 def _detections(frame: pl.DataFrame) -> pl.DataFrame:
-    found = []
-    for name, kind in {**HISTORIES, "diaSource": "detection"}.items():
-        rows = records(frame, name, POINT_FIELDS) if name in frame.columns else None
-        if rows is not None:
-            found.append(points(rows, kind))
-    return pl.concat([pl.DataFrame(schema=DETECTIONS), *found])
+    kinds = HISTORIES | {"diaSource": "detection"}
+    found = [
+        rows.with_columns(pl.lit(kind).alias("kind"))
+        for name, kind in kinds.items()
+        if (rows := records(frame, name, POINT_FIELDS)) is not None
+    ]
+    return pl.concat(
+        [pl.DataFrame(schema=DETECTIONS), *(points(rows, pl.col("kind")) for rows in together(found))]
+    )
 
 
 def _band(schema: pl.Schema, path: str) -> pl.Expr:

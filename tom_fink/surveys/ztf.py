@@ -7,6 +7,7 @@ from tom_fink.fields import (
     MAX_MAG_ERR,
     cutout,
     error,
+    flattened,
     identifier,
     label,
     magnitude,
@@ -14,6 +15,7 @@ from tom_fink.fields import (
     pick,
     records,
     text,
+    together,
 )
 from tom_fink.frames import (
     ALERTS,
@@ -118,8 +120,10 @@ def points(rows: pl.DataFrame) -> pl.DataFrame:
 
 def _alerts(frame: pl.DataFrame) -> pl.DataFrame:
     # Read first, then worked with: an expression that is used five times would be worked out five times.
-    read = frame.select(pl.col(MESSAGE), *_fields(frame.schema)).with_columns(
-        _flux(pl.col("magpsf"), pl.col("is_positive")).alias("flux_njy")
+    flat = flattened(maps_as_structs(frame, MAPS))
+    read = flat.select(pl.col(MESSAGE), *_fields(flat.schema)).with_columns(
+        _flux(pl.col("magpsf"), pl.col("is_positive")).alias("flux_njy"),
+        history_length(frame, "prv_candidates").alias("points"),
     )
     alerts = read.with_columns(
         pl.lit("ztf").alias("survey"),
@@ -134,7 +138,7 @@ def _alerts(frame: pl.DataFrame) -> pl.DataFrame:
             *position_problems(pl.col("ra_deg"), pl.col("dec_deg"), pl.col("observed_at")),
             history_problem(pl.col("points")),
         ).alias("problem"),
-        json_of(maps_as_structs(frame, MAPS), VALUES).alias("fink_values"),
+        json_of(flat, VALUES).alias("fink_values"),
         page(PORTAL, pl.col("object_id")).alias("url"),
     )
     return conform(alerts, ALERTS)
@@ -156,7 +160,6 @@ def _fields(schema: pl.Schema) -> list[pl.Expr]:
         "is_positive": _is_positive(schema, "candidate.isdiffpos"),
         "fink_class": fink_class(schema),
         "broker_end_at": utc_from_text(pick(schema, "brokerEndProcessTimestamp", pl.String)),
-        "points": history_length(schema, "prv_candidates"),
     }
     fields |= {
         f"cutout_{kind.lower()}": cutout(schema, f"cutout{kind}.stampData")
@@ -182,9 +185,9 @@ def fink_class(schema: pl.Schema) -> pl.Expr:
 
 
 def _detections(frame: pl.DataFrame) -> pl.DataFrame:
-    columns = [name for name in ("prv_candidates", "candidate") if name in frame.columns]
-    found = [records(frame, name, POINT_FIELDS) for name in columns]
-    return pl.concat([pl.DataFrame(schema=DETECTIONS), *(points(rows) for rows in found if rows is not None)])
+    found = [records(frame, name, POINT_FIELDS) for name in ("prv_candidates", "candidate")]
+    rows = together([each for each in found if each is not None])
+    return pl.concat([pl.DataFrame(schema=DETECTIONS), *map(points, rows)])
 
 
 def _flux(magpsf: pl.Expr, positive: pl.Expr) -> pl.Expr:

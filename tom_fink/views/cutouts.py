@@ -9,7 +9,8 @@ from django.views import View
 
 from tom_fink.access import visible_cutouts
 from tom_fink.errors import UnreadableCutout
-from tom_fink.stamps import fits_bytes, stamp_png
+from tom_fink.packing import fits_bytes
+from tom_fink.stamps import stamp_png
 
 
 class CutoutView(View):
