@@ -1,11 +1,12 @@
-"""`make demo`: the whole site on this machine, with a simulated Fink stream and nothing else to install.
+"""`make demo`: the whole site on this machine, with a simulated Fink and nothing else to install.
 
-A mock Kafka cluster with the simulated sky, the reader and the web server, each a process of its
-own as in production, on a database that is made anew each time.
+A mock Kafka cluster with the simulated sky and a stand-in for Fink's REST services of it, the reader and
+the web server, each a process of its own as in production, on a database that is made anew each time.
 """
 
 import argparse
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -16,7 +17,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 from fink_tom_site.environment import emptied
 
@@ -25,6 +26,9 @@ FOLDER = BASE_DIR / "state" / "demo"  # with a folder in it for each port
 USER = "demo"
 ALERTS_WANTED = 200
 DEADLINE_S = 170
+NIGHTS = 7  # that the REST services know, as they pass
+API_VARIABLES = ("FINK_API_ZTF_URL", "FINK_API_LSST_URL")
+Found = TypeVar("Found")
 MANAGE = [sys.executable, str(BASE_DIR / "manage.py")]
 
 
@@ -72,6 +76,9 @@ class Demo:
             "DATABASE_URL": f"sqlite:///{self.folder / 'db.sqlite3'}",
             "TOM_NAME": "Fink TOM demo",
             "PYTHONUNBUFFERED": "1",
+            # The simulated REST services are not to be looked for behind a proxy.
+            "no_proxy": "127.0.0.1",
+            "NO_PROXY": "127.0.0.1",
         }
 
     @property
@@ -101,7 +108,9 @@ class Demo:
             DJANGO_SUPERUSER_PASSWORD=self.password,
         )  # fmt: skip
         print("Starting the simulated stream, the reader and the web server …", flush=True)
-        bootstrap = self._start_stream()
+        announced = self._start_stream()
+        bootstrap = announced["cluster"]
+        self.environment |= {name: announced[name] for name in API_VARIABLES}
         self._start(
             "reader", [*MANAGE, "readstreams"],
             FINK_CREDENTIAL_URL=bootstrap, FINK_CREDENTIAL_GROUP_ID="demo", FINK_TOPIC="fink_*_ztf,fink_grb_*",
@@ -114,7 +123,8 @@ class Demo:
              "--workers", "1", "--threads", "4", "--no-control-socket"],
         )  # fmt: skip
         self._wait_for("the web server", self._answers)
-        print(f"\n  {self.address}/fink/\n  login {USER}, password {self.password}\n", flush=True)
+        print(f"\n  {self.address}/fink/\n  login {USER}, password {self.password}", flush=True)
+        print(f"  searches ask a simulated Fink; its sky maps: {announced['sky maps']}\n", flush=True)
 
     def watch(self) -> None:
         """Show progress until Ctrl-C."""
@@ -147,9 +157,13 @@ class Demo:
                 shown = alerts
             time.sleep(1)
         print(f"{alerts} alerts stored in {time.monotonic() - began:.0f} s", flush=True)
-        from fink_tom_site.demo_pages import look_at_pages
+        from fink_tom_site.demo_pages import ask_service, look_at_pages
 
-        for line in look_at_pages(self.address, USER, self.password, self.folder / "db.sqlite3", fail):
+        database = self.folder / "db.sqlite3"
+        for line in look_at_pages(self.address, USER, self.password, database, fail):
+            print(line, flush=True)
+        ztf_url, lsst_url = (self.environment[name] for name in API_VARIABLES)
+        for line in ask_service(ztf_url, lsst_url, database, fail):
             print(line, flush=True)
         print("The demo works.", flush=True)
 
@@ -183,19 +197,28 @@ class Demo:
                 start_new_session=True,  # Ctrl-C is ours to pass on, in order
             )  # fmt: skip
 
-    def _start_stream(self) -> str:
+    def _start_stream(self) -> dict[str, str]:
+        """Start the stream and the REST services; what they announce.
+
+        That is the `cluster`, API_VARIABLES and the names of `sky maps`.
+        """
         # Last night as a backlog, then this one as it happens.
         start = (datetime.now(UTC) - timedelta(hours=26)).isoformat(timespec="seconds")
         self._start(
-            "stream", [*MANAGE, "simulate_alerts", "--mock", "--live", "--start", start, "--rate", "20"]
-        )
+            "stream",
+            [*MANAGE, "simulate_alerts", "--mock", "--serve-api", "0", "--nights", str(NIGHTS), "--live",
+             "--start", start, "--rate", "20"],
+        )  # fmt: skip
         log = self.folder / "stream.log"
 
-        def announced() -> str | None:
-            first = log.read_text().partition("\n")
-            return (
-                first[0].rpartition(" ")[2] if first[1] and first[0].startswith("mock cluster at") else None
-            )
+        def announced() -> dict[str, str] | None:
+            text = log.read_text()
+            cluster = re.search(r"^mock cluster at (\S+)\n", text, re.MULTILINE)
+            addresses = dict(re.findall(r"^(FINK_API_\w+)=(\S+)\n", text, re.MULTILINE))
+            sky_maps = re.search(r"^sky maps: (.+)\n", text, re.MULTILINE)
+            if cluster is None or sky_maps is None or addresses.keys() != set(API_VARIABLES):
+                return None
+            return {"cluster": cluster[1], "sky maps": sky_maps[1], **addresses}
 
         return self._wait_for("the simulated stream", announced)
 
@@ -203,7 +226,7 @@ class Demo:
         with socket.socket() as probe:
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
-    def _wait_for(self, what: str, condition: Callable) -> str:
+    def _wait_for(self, what: str, condition: Callable[[], Found | None]) -> Found:
         deadline = time.monotonic() + 60
         while not (found := condition()):
             self._look_after()

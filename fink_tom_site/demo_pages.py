@@ -83,3 +83,38 @@ def look_at_pages(
     if not png.content.startswith(b"\x89PNG"):
         fail(f"cutout {cutout} is not a PNG")
     yield "its cutouts are images"
+
+
+def ask_service(ztf_url: str, lsst_url: str, database: Path, fail: Callable[[str], None]) -> Iterator[str]:
+    """Ask the simulated REST services for what is stored and for what no stream brought.
+
+    Yields a line for each survey; calls `fail` with what is wrong about the first answer that is.
+    """
+    asked = (
+        ("ZTF", "ztf", f"{ztf_url}objects", "objectId", f"{ztf_url}latests", {"class": "SN candidate"}, "i:objectId"),
+        ("Rubin", "lsst", f"{lsst_url}sources", "diaObjectId", f"{lsst_url}tags", {"tag": "hostless_candidate"}, "r:diaObjectId"),
+    )  # fmt: skip
+
+    def rows(address: str, payload: dict[str, str]) -> list[dict]:
+        response = requests.post(address, json=payload, timeout=TIMEOUT_S)
+        if response.status_code != 200:
+            fail(f"{address} answers {payload} with status {response.status_code}")
+        return response.json()
+
+    for name, survey, objects, argument, newest, search, column in asked:
+        stored = {
+            object_id
+            for (object_id,) in _rows(
+                database,
+                f"SELECT object_id FROM tom_fink_finkobject WHERE survey = '{survey}'",  # noqa: S608 - our own word
+            )
+        }
+        # The objects of Rubin's bodies are designations, which this endpoint does not know.
+        known = min(one for one in stored if one.startswith("ZTF") or (len(one) > 9 and one.isdecimal()))
+        points = len(rows(objects, {argument: known, "columns": column}))
+        if not points:
+            fail(f"{objects} does not know {known}, which the stream brought")
+        found = {str(row[column]) for row in rows(newest, search | {"n": "1000", "columns": column})}
+        if not found - stored:
+            fail(f"{newest} has nothing that the stream did not bring")
+        yield f"{name}'s simulated service: {points} points of {known}, {len(found - stored)} objects that are new"

@@ -76,8 +76,19 @@ def _parsed(survey: str) -> dict:
 
 
 def _alerts(seed: int, start_mjd: float) -> Iterator[SimulatedAlert]:
+    for track, burst in detections(seed, start_mjd):
+        yield from _sent(track, burst)
+
+
+def detections(
+    seed: int, start_mjd: float, nights: int | None = None
+) -> Iterator[tuple[Track, mm.Burst | None]]:
+    """Each visit that sees its source, in order, as its track, with the burst that the source belongs to.
+
+    The track's alert must be made once, before the next visit: making it draws random numbers.
+    """
     sky = _Sky(seed, start_mjd)
-    for night in itertools.count():
+    for night in itertools.count() if nights is None else range(nights):
         dusk = start_mjd + night
         sky.turn(night, dusk)
         for minutes in range(0, NIGHT_HOURS * 60, REVISIT_MINUTES):
@@ -85,7 +96,7 @@ def _alerts(seed: int, start_mjd: float) -> Iterator[SimulatedAlert]:
                 # Whole seconds, as exposures of a schedule would have.
                 offset_s = minutes * 60 + place * REVISIT_MINUTES * 60 // len(sky.tracks)
                 if track.observe(dusk + offset_s / 86400).detected:
-                    yield from _sent(track, sky.bursts.get(track.number))
+                    yield track, sky.bursts.get(track.number)
 
 
 def _sent(track: Track, burst: mm.Burst | None) -> Iterator[SimulatedAlert]:
