@@ -72,6 +72,10 @@ VARIABLES: dict[str, Variable] = {
     "FINK_LSST_CREDENTIAL_GROUP_ID": Variable(str, "", "the group id that Fink gave you"),
     "FINK_LSST_CREDENTIAL_PASSWORD": Variable(str, "", "a password, only where the broker asks for one"),
     "FINK_LSST_TOPIC": Variable(str, "", "topics or patterns with commas between"),
+    # Fink's REST APIs, for searches
+    "FINK_API_ZTF_URL": Variable(str, "", "the address of an API"),
+    "FINK_API_LSST_URL": Variable(str, "", "the address of an API"),
+    "FINK_API_TIMEOUT": Variable(float, 130.0, "seconds"),
     # How both streams are secured; the usual ones of those that begin with a prefix
     "FINK_KAFKA_SECURITY_PROTOCOL": Variable(str, "", "PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL"),
     "FINK_KAFKA_SASL_MECHANISM": Variable(str, "", "PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER"),

@@ -5,6 +5,7 @@ from pathlib import Path
 from django.conf import settings
 from tom_targets.base_models import BaseTarget
 
+from tom_fink.api.options import ApiOptions
 from tom_fink.errors import ConfigurationError
 
 
@@ -54,11 +55,12 @@ def archive_dir() -> Path | None:
 
 
 def check() -> None:
-    """Read every setting of a reader. Raises `ConfigurationError` for one that cannot be used."""
+    """Read every setting. Raises `ConfigurationError` for one that cannot be used."""
     target_permission()
     give_up_after_s()
     keep_closed_days()
     archive_dir()
+    ApiOptions.from_settings()
 
 
 def _number(name: str, default: float, unit: str) -> float:

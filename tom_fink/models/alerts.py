@@ -70,7 +70,8 @@ class Alert(models.Model):
     """One alert, stored once however many topics or replays bring it.
 
     `topic`, `partition`, `offset` and `received_at` are those of the message that brought it
-    first; `TopicAlert` says in which other topics it came.
+    first; `TopicAlert` says in which other topics it came. `topic` is empty while only a search has
+    brought it.
     """
 
     survey = models.CharField(max_length=8, choices=Survey.choices)
@@ -155,7 +156,7 @@ class Cutout(models.Model):
 
 
 class KnownPoints(models.Model):
-    """Which points of an object's light curve are stored: those of its newest alert's history.
+    """Which points of an object's light curve are stored: those of its newest alert's history, and of searches since.
 
     Each alert repeats the history; this tells what is new in it without a look at the light curve. It may
     always be deleted: then the next alert offers all its points again, and what is there is passed over.

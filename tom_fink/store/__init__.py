@@ -6,5 +6,16 @@ the same object wait for each other at its row and never the other way round.
 """
 
 from tom_fink.store.batch import Fate, Outcome, reject, store_messages, store_records, store_tidy
+from tom_fink.store.found import Stored, store_found, store_light_curve
 
-__all__ = ["Fate", "Outcome", "reject", "store_messages", "store_records", "store_tidy"]
+__all__ = [
+    "Fate",
+    "Outcome",
+    "Stored",
+    "reject",
+    "store_found",
+    "store_light_curve",
+    "store_messages",
+    "store_records",
+    "store_tidy",
+]

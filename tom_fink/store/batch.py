@@ -16,6 +16,7 @@ from tom_fink.frames import Tidy
 from tom_fink.store.alerts import known_alerts, store_alerts, without_known
 from tom_fink.store.bulk import prefer_indexes
 from tom_fink.store.cutouts import store_cutouts
+from tom_fink.store.found import adopt, brought_by_search
 from tom_fink.store.objects import lock_objects, update_objects, with_links
 from tom_fink.store.photometry import store_photometry
 from tom_fink.store.rejected import Rejection, store_rejected
@@ -168,15 +169,23 @@ def _write(tidy: Tidy, messages: list[Message]) -> Outcome:
     topics = topics_named(alerts.unique("topic").select("topic", "survey").rows())
 
     arrived = alerts.unique(["survey", "alert_id"], keep="first", maintain_order=True)
-    unknown = without_known(arrived)
-    objects = lock_objects(unknown)
-    unknown = without_known(unknown)  # another reader may have stored some while this one waited
+    new = without_known(arrived)
+    searched = brought_by_search(arrived, new)
+    objects = lock_objects(pl.concat([new, searched]))
+    unknown = without_known(new)  # another reader or a search may have stored some while this one waited
+    if searched.height or unknown.height < new.height:
+        searched = brought_by_search(arrived, unknown)
     created = assign_targets(unknown, objects)
     unknown = with_links(unknown, objects)
     store_alerts(unknown)
     stored = known_alerts(arrived)
     add_to_lists(alerts, stored, topics)
-    points = store_photometry(tidy.detections, unknown, objects, [target.pk for target in created])
+    told = unknown
+    if searched.height:
+        searched = with_links(searched, objects).filter(pl.col("target_id").is_not_null())
+        told = pl.concat([unknown, searched])
+        adopt(searched, stored)
+    points = store_photometry(tidy.detections, told, objects, [target.pk for target in created])
     store_cutouts(unknown, stored)
     update_objects(unknown, objects)
     announce(created)

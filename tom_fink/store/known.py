@@ -67,3 +67,26 @@ def remember(points: pl.DataFrame, alerts: pl.DataFrame, objects: list[FinkObjec
     digests = [packed[start:end].tobytes() for start, end in zip([0, *ends], ends, strict=False)]
     rows = counts.select("fink_object_id", "target_id", pl.Series("digests", digests, dtype=pl.Binary))
     insert_or_update(KnownPoints, rows, unique=["fink_object_id"], update=["target_id", "digests"])
+
+
+def remember_more(points: pl.DataFrame, objects: list[FinkObject]) -> None:
+    """Keep the digests of these points beside those that are kept of the same target.
+
+    points: `fink_object_id` and `digest`. An alert that a search found has no history of its own: to keep its
+    points alone would have the stream's next alert offer all that is stored already.
+    """
+    targets = {found.pk: found.target_id for found in objects}
+    rows = KnownPoints.objects.filter(fink_object__in=targets)
+    kept = {
+        key: np.frombuffer(bytes(digests), "<u8")
+        for key, target_id, digests in rows.values_list("fink_object_id", "target_id", "digests")
+        if targets[key] == target_id and len(digests) % DIGEST_BYTES == 0
+    }
+    none = np.empty(0, "<u8")
+    changed = [
+        (key, targets[key], np.union1d(kept.get(key, none), group[DIGEST].to_numpy()).astype("<u8").tobytes())
+        for (key,), group in points.sort("fink_object_id").group_by("fink_object_id", maintain_order=True)
+    ]
+    schema = {"fink_object_id": pl.Int64, "target_id": pl.Int64, "digests": pl.Binary}
+    rows = pl.DataFrame(changed, schema=schema, orient="row")
+    insert_or_update(KnownPoints, rows, unique=["fink_object_id"], update=["target_id", "digests"])

@@ -61,13 +61,22 @@ def store_photometry(
     origin = alerts.select(MESSAGE, "fink_object_id", "target_id", "survey", "url")
     points = with_digest(detections.join(origin, on=MESSAGE, maintain_order="left"))
     fresh = points.filter(~pl.col(DIGEST).is_in(known_digests(list(objects.values())).implode()))
-    fresh = with_brightness(fresh).unique(IDENTITY, keep="first", maintain_order=True)
+    offered = insert_points(fresh, new_targets)
+    remember(points, alerts, list(objects.values()))
+    return offered
+
+
+def insert_points(points: pl.DataFrame, new_targets: Collection[int] = ()) -> int:
+    """Insert detections that have `target_id`, `survey` and `url`; returns how many were offered to the table.
+
+    What is there is passed over. new_targets: see `store_photometry`.
+    """
+    points = with_brightness(points).unique(IDENTITY, keep="first", maintain_order=True)
     is_new = pl.col("target_id").is_in(list(new_targets))
-    for model_insert, some in ((insert, fresh.filter(is_new)), (insert_missing, fresh.filter(~is_new))):
+    for model_insert, some in ((insert, points.filter(is_new)), (insert_missing, points.filter(~is_new))):
         for part in some.iter_slices(PART):
             model_insert(PhotometryReducedDatum, _rows(part))
-    remember(points, alerts, list(objects.values()))
-    return fresh.height
+    return points.height
 
 
 def _rows(points: pl.DataFrame) -> pl.DataFrame:
