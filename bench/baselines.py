@@ -1,10 +1,8 @@
-"""What the reader's figures stand beside: raw COPY, and one-by-one ingest by Django's ORM."""
+"""One-by-one ingest by Django's ORM, which the reader's figures stand beside."""
 
-import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
 
 from psycopg import sql
 from psycopg.rows import dict_row
@@ -14,72 +12,12 @@ from bench.machine import Machine
 from bench.site import PHOTOMETRY, Site
 from tests.services.postgres import as_default
 
-ROWS_PER_TRANSACTION = 100_000
-COPIED = "bench_copied"
 POINTS_OF = """
     SELECT t.name, t.ra, t.dec, p.timestamp, p.bandpass, p.reduction_version, p.brightness, p.brightness_error,
            p."limit", p.unit, p.telescope, p.instrument, p.source_name, p.source_location, p.value
     FROM {} p JOIN tom_targets_basetarget t ON t.id = p.target_id
     WHERE p.target_id IN (SELECT id FROM tom_targets_basetarget ORDER BY id LIMIT %s) ORDER BY t.id, p.id
 """
-
-
-@dataclass(frozen=True)
-class Copied:
-    """How fast raw COPY is."""
-
-    rows_per_s: float
-    cpu_s_per_million: float  # of PostgreSQL
-
-
-def copy_again(machine: Machine, site: Site) -> Copied:
-    """COPY the site's photometry into an empty table of the same definition, over one connection.
-
-    Constraints, indexes and foreign keys are the same, the text is made beforehand.
-    """
-    source, copied = sql.Identifier(PHOTOMETRY), sql.Identifier(COPIED)
-    connection = site.connection
-    with tempfile.TemporaryFile() as file:
-        connection.execute(sql.SQL("CREATE TABLE {} (LIKE {} INCLUDING ALL)").format(copied, source))
-        try:
-            for name, definition in connection.execute(
-                "SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint "
-                "WHERE conrelid = %s::regclass AND contype = 'f'",
-                [PHOTOMETRY],
-            ).fetchall():
-                connection.execute(
-                    sql.SQL("ALTER TABLE {} ADD CONSTRAINT {} {}").format(
-                        copied, sql.Identifier(name), sql.SQL(definition)
-                    )
-                )
-            sizes = _export(site, file)
-            connection.execute("CHECKPOINT")
-            file.seek(0)
-            statement = sql.SQL("COPY {} FROM STDIN").format(copied)
-            cpu, began = machine.postgresql_cpu(), time.monotonic()
-            for size in sizes:
-                with connection.transaction(), connection.cursor().copy(statement) as copy:
-                    copy.write(file.read(size))
-            took_s, used = time.monotonic() - began, machine.postgresql_cpu() - cpu
-            rows = connection.execute(sql.SQL("SELECT count(*) FROM {}").format(copied)).fetchone()[0]
-            if rows != site.points:
-                raise BenchError(f"COPY made {rows} rows of {site.points}.")
-        finally:
-            connection.execute(sql.SQL("DROP TABLE {}").format(copied))
-    return Copied(rows / took_s, used / rows * 1e6)
-
-
-def _export(site: Site, file: BinaryIO) -> list[int]:
-    """Write the rows in the order in which they were stored; the bytes of each part."""
-    statement = sql.SQL("COPY (SELECT * FROM {} ORDER BY id) TO STDOUT").format(sql.Identifier(PHOTOMETRY))
-    sizes, size = [], 0
-    with site.connection.cursor().copy(statement) as copy:
-        for rows, row in enumerate(copy, start=1):
-            size += file.write(row)
-            if rows % ROWS_PER_TRANSACTION == 0:
-                sizes.append(size)
-                size = 0
-    return [*sizes, size] if size else sizes
 
 
 @dataclass(frozen=True)

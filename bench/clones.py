@@ -77,12 +77,19 @@ def clone(site: Site, copies: int, points: int) -> None:
     site.settle()
 
 
-def _tables(connection: Connection) -> list[_Table]:
-    """The targets' table and all that refer to it, directly or not, and have rows."""
+def written_tables(connection: Connection) -> list[str]:
+    """The targets' table and all that refer to it, directly or not, in the order of their names."""
     references = connection.execute(REFERENCES).fetchall()
     names = {ROOT}
-    while more := {table for table, _, other in references if other in names} - names - NOT_CLONED:
+    while more := {table for table, _, other in references if other in names} - names:
         names |= more
+    return sorted(names)
+
+
+def _tables(connection: Connection) -> list[_Table]:
+    """Those that are cloned and have rows."""
+    references = connection.execute(REFERENCES).fetchall()
+    names = set(written_tables(connection)) - NOT_CLONED
     keys = {name: _column(connection, PRIMARY_KEY, name)[0] for name in names}
     highest = {}
     for name in sorted(names):

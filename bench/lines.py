@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from bench.findings import Finding, Findings
 
 AT_LEAST, AT_MOST = ">=", "<="
-COPY, ORM, FASTAVRO, EMPTY, ONE = (
-    "COPY",
+COPY, COPY_OF_POINTS, ORM, FASTAVRO, EMPTY, ONE = (
+    "COPY of all rows",
+    "COPY of photometry alone",
     "ORM, one by one",
     "fastavro, one by one",
     "empty database",
