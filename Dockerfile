@@ -4,8 +4,8 @@ FROM python:3.13-slim AS dependencies
 RUN python -m venv --without-pip /opt/venv
 COPY requirements/base.txt /tmp/
 # Before the code, so that a change of code does not install them again
-RUN --mount=type=cache,target=/root/.cache/pip \
-    pip --python /opt/venv/bin/python install --disable-pip-version-check --require-hashes -r /tmp/base.txt
+RUN --mount=type=cache,target=/var/cache/pip \
+    pip --python /opt/venv/bin/python install --disable-pip-version-check --cache-dir /var/cache/pip --require-hashes -r /tmp/base.txt
 
 FROM dependencies AS site
 WORKDIR /app

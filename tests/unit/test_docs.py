@@ -29,7 +29,7 @@ OTHER_NAMES = """
 """
 # Split, so that this file does not name them itself
 REGISTRIES = r"py" r"pi\.org|python" r"hosted\.org|npm" r"js\.(?:org|com)|repo1?\.maven|static\.crates"
-MACHINE = r"(?<![\w.-])/(?:work|Users|mnt|root(?!/\.cache/pip))/|(?<!\w)/ho" r"me/(?!tom\b)"
+MACHINE = r"(?<![\w.-])/(?:work|Users|mnt|root)/|(?<!\w)/ho" r"me/(?!tom\b)"
 
 pages = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 
