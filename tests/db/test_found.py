@@ -117,12 +117,7 @@ ALONE = ("objects", "alerts", "targets", "points")
 
 
 def state() -> dict:
-    """What must be the same: without the topics and lists, and the cutouts, of which the stream alone brings some.
-
-    And without a body's upper limits: the stream's are of the place, and Fink's service has none of a body.
-    """
-    of_bodies = PhotometryReducedDatum.objects.filter(target__type="NON_SIDEREAL", value__kind="limit")
-    of_bodies.delete()
+    """What must be the same: without the topics and lists, and the cutouts, of which the stream alone brings some."""
     found = contents()
     found = {label: found[label] for label in ALONE}
     positions = BaseTarget.objects.filter(type="SIDEREAL").values_list("name", "ra", "dec")

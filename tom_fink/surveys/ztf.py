@@ -84,7 +84,7 @@ def recognises(schema: pl.Schema) -> bool:
 def tidy(frame: pl.DataFrame) -> Tidy:
     """Alerts and detections of decoded ZTF alerts (one row an alert, with `message`)."""
     alerts = _alerts(frame)
-    return Tidy(alerts, _detections(with_an_alert(frame, alerts)))
+    return Tidy(alerts, _detections(with_an_alert(frame, alerts), with_an_alert(alerts, alerts)["body"]))
 
 
 def points(rows: pl.DataFrame) -> pl.DataFrame:
@@ -184,8 +184,10 @@ def fink_class(schema: pl.Schema) -> pl.Expr:
     )
 
 
-def _detections(frame: pl.DataFrame) -> pl.DataFrame:
-    found = [records(frame, name, POINT_FIELDS) for name in ("prv_candidates", "candidate")]
+def _detections(frame: pl.DataFrame, bodies: pl.Series) -> pl.DataFrame:
+    """An alert's own point and, but for known bodies, its history: that is of the place, where a body just passes."""
+    static = frame if bodies.null_count() == frame.height else frame.filter(bodies.is_null())
+    found = [records(static, "prv_candidates", POINT_FIELDS), records(frame, "candidate", POINT_FIELDS)]
     rows = together([each for each in found if each is not None])
     return pl.concat([pl.DataFrame(schema=DETECTIONS), *map(points, rows)])
 
