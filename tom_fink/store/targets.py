@@ -1,6 +1,7 @@
 """Targets for objects that have none: found by name or alias, else made."""
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import polars as pl
@@ -11,6 +12,7 @@ from tom_targets.models import BaseTarget, Target, TargetName
 
 from tom_fink.conf import target_permission
 from tom_fink.models import Alert, FinkObject
+from tom_fink.store.bulk import insert
 
 J2000 = 2000.0  # `Target.epoch` is a Julian year
 
@@ -88,17 +90,25 @@ def _fields(row: dict[str, Any]) -> dict[str, Any]:
 def _insert(targets: list[Target]) -> list[Target]:
     """Insert the targets; returns those whose hook has still to run.
 
-    In one statement where that does what `save` does. `save` it is for a target model of the
-    site's own, which has a table of its own, and where targets get extra fields by default.
+    All at once where that does what `save` does. `save` it is for a target model of the site's own, which
+    has a table of its own, and where targets get extra fields by default. A name is one target's alone.
     """
     needs_save = Target is not BaseTarget or any(
         extra.get("default") is not None for extra in settings.EXTRA_FIELDS
     )
-    if not needs_save:
-        return Target.objects.bulk_create(targets)
+    if needs_save:
+        for target in targets:
+            target.save()
+        return []
+    now = datetime.now(UTC)
     for target in targets:
-        target.save()
-    return []
+        target.created = target.modified = now
+    names = [field.attname for field in Target._meta.concrete_fields if not field.primary_key]
+    insert(Target, pl.DataFrame({name: [getattr(target, name) for target in targets] for name in names}))
+    keys = dict(Target.objects.filter(name__in=[one.name for one in targets]).values_list("name", "pk"))
+    for target in targets:
+        target.pk, target._state.adding, target._state.db = keys[target.name], False, connection.alias
+    return targets
 
 
 def _store_aliases(rows: list[dict[str, Any]]) -> None:
