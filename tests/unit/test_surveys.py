@@ -151,8 +151,10 @@ def test_ztf_history_at_a_body_s_place_is_not_the_body_s(by_kind):
     """ZTF's history is of a place (prv_candidates: within 1.5 arcsec), where the body was for one night."""
     alert, other = by_kind["ztf_body"], by_kind["ztf"]
     place = alert | {"prv_candidates": other["prv_candidates"]}
-    assert tidy(place).detections.drop("message").equals(
-        tidy(alert | {"prv_candidates": None}).detections.drop("message")
+    assert (
+        tidy(place)
+        .detections.drop("message")
+        .equals(tidy(alert | {"prv_candidates": None}).detections.drop("message"))
     )
     assert tidy(place).detections["source_id"].to_list() == [str(alert["candidate"]["candid"])]
     assert tidy(place | {"roid": 0}).detections.height == 1 + len(other["prv_candidates"])
