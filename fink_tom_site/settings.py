@@ -80,7 +80,15 @@ else:
         patience = {"connect_timeout": 5, "tcp_user_timeout": 20_000}
         DATABASES["default"]["OPTIONS"] = patience | DATABASES["default"].get("OPTIONS", {})
 DEFAULT_AUTO_FIELD = "django.db.models.AutoField"
-CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+# One for all processes of the web server: TOM Toolkit keeps the results of a search there, and another process than
+# the one that searched may have to make the targets. The folder is made with mode 700.
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.filebased.FileBasedCache",
+        "LOCATION": BASE_DIR / "state" / "cache",
+        "OPTIONS": {"MAX_ENTRIES": 5000},
+    }
+}
 TASKS = {"default": {"BACKEND": "django_tasks.backends.immediate.ImmediateBackend"}}
 
 # --- People -----------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ if _database == "sqlite":
     DATABASES["default"]["TEST"] = {"NAME": BASE_DIR / "state" / f"test-{os.getpid()}.sqlite3"}
     (BASE_DIR / "state").mkdir(exist_ok=True)
 CONN_MAX_AGE = 0
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}  # each process its own
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
 WHITENOISE_AUTOREFRESH = True  # no collected files in a test run

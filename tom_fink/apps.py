@@ -24,6 +24,11 @@ class TomFinkConfig(AppConfig):
         """The *Fink* entry of the navigation bar."""
         return [{"partial": "tom_fink/partials/navbar_link.html"}]
 
+    def data_services(self):
+        """Fink's databases among the data services: both surveys as one, and each with all it can be asked for."""
+        names = ("FinkDataService", "FinkZtfDataService", "FinkRubinDataService")
+        return [{"class": f"tom_fink.dataservices.{name}"} for name in names]
+
     def target_detail_tabs(self):
         """The *Fink* tab of a target's page."""
         return [
