@@ -1,32 +1,32 @@
-"""Fink for TOM Toolkit's older alert pages (`tom_alerts`).
+"""The names that a TOM's settings and code give: Fink's data services, and Fink for the older alert pages.
 
-`FinkBroker` may stand in TOM_ALERT_CLASSES of any TOM, with `tom_alerts` installed or not: without
-it, `tom_alerts.alerts` cannot be imported, since its model would belong to no application.
+`FinkBroker` may stand in TOM_ALERT_CLASSES of any TOM, with `tom_alerts` installed or not. The data services
+are `FinkZtfDataService` and `FinkRubinDataService`, with their base `FinkDataService`. Importing this module loads
+neither the client nor Polars.
 """
+
+from importlib import import_module
+from typing import Any
 
 from django.apps import apps
 
 if apps.is_installed("tom_alerts"):
-    from tom_alerts.alerts import GenericBroker, GenericQueryForm
+    from tom_fink.broker.broker import FinkBroker
 else:
-    GenericBroker, GenericQueryForm = object, None
+    # tom_alerts.alerts cannot be imported then: its model would belong to no application.
+    class FinkBroker:
+        """The broker's entry in a list of classes that nothing reads."""
 
-NO_SEARCH = (
-    "Fink's databases cannot be searched from here in this version. Alerts of the stream are under "
-    "Fink in the navigation bar."
-)
+        name = "Fink"
 
 
-class FinkBroker(GenericBroker):
-    """The broker's entry in TOM Toolkit's list. It answers a query with the reason why it has no results."""
+DATA_SERVICES = ("FinkDataService", "FinkRubinDataService", "FinkZtfDataService")
 
-    name = "Fink"
-    form = GenericQueryForm
+__all__ = ["FinkBroker", *DATA_SERVICES]
 
-    def fetch_alerts(self, parameters):
-        """No alerts, and the sentence that the results page shows."""
-        return iter(()), NO_SEARCH
 
-    def to_generic_alert(self, alert):
-        """Never called: there are no results to show. Raises `ValueError`."""
-        raise ValueError(NO_SEARCH)
+def __getattr__(name: str) -> Any:
+    """A data service: these are imported when they are asked for, as they import TOM Toolkit's views."""
+    if name in DATA_SERVICES:
+        return getattr(import_module("tom_fink.dataservices"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

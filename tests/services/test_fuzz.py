@@ -19,13 +19,13 @@ from tests.conftest import SHARED_ALERTS
 from tests.mutations import mutations
 from tests.services.accounts import assert_nothing_twice, ledger_sums
 from tests.services.hurried import HANG_S
+from tom_fink.decoding import common
 from tom_fink.decoding.decode import Message
 from tom_fink.decoding.decoder import MEMORY_BYTES, Decoder
 from tom_fink.files.avrofile import read_messages
 from tom_fink.kafka.options import stream_options
 from tom_fink.models import Alert, RejectedMessage
 from tom_fink.store import Fate
-from tom_fink.stream import sink as sink_module
 from tom_fink.stream.batch import Batch
 from tom_fink.stream.handlers import Handlers
 from tom_fink.stream.reader import BATCH_MESSAGES
@@ -52,7 +52,7 @@ def messages(simulated_messages) -> list[Message]:
 @pytest.fixture
 def sink(site, monkeypatch):
     """The reader's way into the database, with a decoder that may not hang for long."""
-    monkeypatch.setattr(sink_module, "Decoder", partial(Decoder, timeout_s=HANG_S))
+    monkeypatch.setattr(common, "Decoder", partial(Decoder, timeout_s=HANG_S))
     options = stream_options({"URL": "127.0.0.1:9092", "GROUP_ID": GROUP, "TOPIC": "fink_*"})
     with closing(DatabaseSink(options, Handlers({}))) as made:
         yield made

@@ -119,7 +119,7 @@ def test_code_and_files_exist(page):
     "name",
     [
         "readstreams", "retry_rejected", "publish_alerts", "ingest_alerts", "simulate_alerts", "fink_offsets",
-        "fink_status",
+        "fink_status", "backfill", "refresh_targets",
     ],
 )  # fmt: skip
 def test_the_reference_lists_every_option(name):

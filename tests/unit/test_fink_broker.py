@@ -28,6 +28,7 @@ def run(tmp_path, more: list[str], code: str) -> str:
 
 
 def test_a_tom_with_tom_alerts_lists_it(tmp_path):
+    """Its pages are tested in tests/db/test_broker.py."""
     printed = run(
         tmp_path,
         ["tom_alerts"],
@@ -38,11 +39,33 @@ def test_a_tom_with_tom_alerts_lists_it(tmp_path):
         "assert list(alerts) == []\n"
         "print(feedback)\n",
     )
-    assert "cannot be searched" in printed
+    assert printed == "Say what to search for: an id, a place, a name, a class or tag, dates.\n"
 
 
 def test_it_imports_in_a_tom_without_tom_alerts(tmp_path):
     assert run(tmp_path, [], "from tom_fink.fink import FinkBroker; print(FinkBroker().name)") == "Fink\n"
+
+
+def test_the_data_services_have_their_names_here(tmp_path):
+    code = (
+        "from tom_fink.fink import FinkDataService, FinkRubinDataService, FinkZtfDataService\n"
+        "assert issubclass(FinkZtfDataService, FinkDataService)\n"
+        "assert issubclass(FinkRubinDataService, FinkDataService)\n"
+        "import tom_fink.fink\n"
+        "print(hasattr(tom_fink.fink, 'NoSuchService'))\n"
+    )
+    assert run(tmp_path, [], code) == "False\n"
+
+
+@pytest.mark.parametrize("more", [[], ["tom_alerts"]])
+def test_the_names_of_settings_cost_little(tmp_path, more):
+    """Every page that lists brokers imports them in a web worker."""
+    code = (
+        "import sys, tom_fink.fink\n"
+        "names = ('polars', 'jetliner', 'tom_fink.api', 'tom_fink.search', 'tom_fink.store', 'tom_fink.dataservices')\n"
+        "print([name for name in names if name in sys.modules])\n"
+    )
+    assert run(tmp_path, more, code) == "[]\n"
 
 
 @pytest.mark.parametrize("module", ["tom_fink.views", "tom_fink.urls", "tom_fink.admin", "tom_fink.models"])

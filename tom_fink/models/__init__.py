@@ -1,10 +1,12 @@
-"""The rows of the app: what alerts became, and what became of the messages."""
+"""The rows of the app: what alerts became, what became of the messages, and how far gaps are filled."""
 
 from tom_fink.models.alerts import Alert, Cutout, FinkObject, KnownPoints, Survey, Topic, TopicAlert
+from tom_fink.models.filling import Backfill, TargetRefresh
 from tom_fink.models.reading import DelayHour, PartitionLedger, Reader, RejectedMessage
 
 __all__ = [
     "Alert",
+    "Backfill",
     "Cutout",
     "DelayHour",
     "FinkObject",
@@ -13,6 +15,7 @@ __all__ = [
     "Reader",
     "RejectedMessage",
     "Survey",
+    "TargetRefresh",
     "Topic",
     "TopicAlert",
 ]

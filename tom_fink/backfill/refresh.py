@@ -1,0 +1,158 @@
+"""Targets brought up to date: all that Fink's databases have of them."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import polars as pl
+from django.db import transaction
+from tom_targets.models import BaseTarget, TargetName
+
+from tom_fink.api.client import FinkClient
+from tom_fink.backfill.fill import add, count_names
+from tom_fink.backfill.report import Report
+from tom_fink.errors import ApiError, BadAnswer, BadQuery, QueryRefused
+from tom_fink.frames import Tidy
+from tom_fink.models import FinkObject
+from tom_fink.search import fetch, identify, light_curve
+from tom_fink.search.fetch import IDS
+from tom_fink.store import store_found, store_light_curve
+from tom_fink.surveys import lsst, ztf
+from tom_fink.text import printable
+
+SURVEYS = {"ztf": ztf, "lsst": lsst}
+REFUSALS = (QueryRefused, BadAnswer, BadQuery)  # of one target, which the others do not suffer from
+
+
+@dataclass
+class Chunk:
+    """Some targets, and what of them Fink is to be asked for."""
+
+    targets: list[BaseTarget]
+    names: dict[str, dict[str, int]] = field(default_factory=dict)  # by survey: objects with their target
+    near: list[tuple[str, str, BaseTarget]] = field(default_factory=list)  # survey, object there, target
+    failed: set[int] = field(default_factory=set)  # targets that could not be asked for
+    known: set[int] = field(default_factory=set)  # targets of which Fink has something
+
+
+def refresh(targets: Iterable[BaseTarget], client: FinkClient, report: Report) -> Chunk:
+    """Fetch and store what Fink has of some targets, each request's objects in a transaction.
+
+    An object of Fink's that is linked to a target, or whose id is the target's name or alias, is stored whole: its
+    alerts, light curve and names. What is only at a target's place gives its light curve. Counts in `report` what is
+    new. What Fink refuses is a problem of its target. Raises the client's other errors, and the database's.
+    """
+    chunk = Chunk(list(targets))
+    _look_up(chunk, client, report)
+    for survey, names in chunk.names.items():
+        ids = [name for name in names if re.fullmatch(IDS[survey][1], name)]
+        if ids:
+            _fetch(chunk, survey, ids, client, report)
+        for body in names.keys() - set(ids):
+            _fetch(chunk, survey, [body], client, report)
+    for survey, object_id, target in chunk.near:
+        _light_curve(chunk, survey, object_id, target, client, report)
+    return chunk
+
+
+def _look_up(chunk: Chunk, client: FinkClient, report: Report) -> None:
+    """Find what of Fink's the targets are: by link, name or alias, else by place."""
+    by_key = {target.pk: target for target in chunk.targets}
+    chunk.names = {survey: {} for survey in SURVEYS}
+    linked = FinkObject.objects.filter(target__in=by_key, survey__in=SURVEYS).order_by("pk")
+    for survey, object_id, key in linked.values_list("survey", "object_id", "target_id"):
+        chunk.names[survey][object_id] = key
+    aliases = TargetName.objects.filter(target__in=by_key).order_by("pk").values_list("target_id", "name")
+    named = [(target.pk, target.name) for target in chunk.targets] + list(aliases)
+    for key, name in named:
+        for survey, (_, form) in IDS.items():
+            if re.fullmatch(form, name):
+                chunk.names[survey].setdefault(name, key)
+    found = {key for names in chunk.names.values() for key in names.values()}
+    for key in by_key.keys() - found:
+        _look_at(chunk, by_key[key], client, report)
+
+
+def _look_at(chunk: Chunk, target: BaseTarget, client: FinkClient, report: Report) -> None:
+    """Find what is at the place of a target, or the body of its name."""
+    if target.type == BaseTarget.NON_SIDEREAL:
+        chunk.near += [(survey, target.name, target) for survey in SURVEYS]
+        return
+    if target.ra is None or target.dec is None:
+        return
+    for survey in SURVEYS:
+        try:
+            object_id = identify(survey, (), client, (target.ra, target.dec))
+        except REFUSALS as error:
+            _fail(chunk, target.pk, error, report)
+            continue
+        if object_id is not None:
+            chunk.near.append((survey, object_id, target))
+
+
+def _fetch(chunk: Chunk, survey: str, names: list[str], client: FinkClient, report: Report) -> None:
+    """Fetch objects whole and store them; where several fail together, each alone."""
+    try:
+        whole = fetch(survey, names, client, aliases=True)
+    except REFUSALS as error:
+        if len(names) > 1:
+            for name in names:
+                _fetch(chunk, survey, [name], client, report)
+        else:
+            _fail(chunk, chunk.names[survey][names[0]], error, report)
+        return
+    report.say(whole.problems)
+    tidy = whole.tidy
+    if re.fullmatch(IDS[survey][1], names[0]):
+        # An id may be that of a body's detection, whose alert would make a target of the body.
+        tidy = Tidy(tidy.alerts.filter(pl.col("body").is_null()), tidy.detections)
+        by_key = {target.pk: target for target in chunk.targets}
+        of_bodies = set(whole.tidy.alerts.filter(pl.col("body").is_not_null())["object_id"])
+        chunk.near += [(survey, one, by_key[chunk.names[survey][one]]) for one in sorted(of_bodies)]
+    chunk.known |= {chunk.names[survey][name] for name in names if name not in whole.missing}
+    _store(tidy, {**whole.aliases, **_names_of_bodies(tidy, chunk, survey, names)}, report)
+
+
+def _names_of_bodies(tidy: Tidy, chunk: Chunk, survey: str, names: list[str]) -> dict[str, tuple[str, ...]]:
+    """The name and number that a body is served with: the writer adds them to new targets alone."""
+    moving = {target.pk for target in chunk.targets if target.type == BaseTarget.NON_SIDEREAL}
+    if chunk.names[survey][names[0]] not in moving:
+        return {}
+    bodies = tidy.alerts.select("body", "body_aliases").drop_nulls().explode("body_aliases").unique()
+    found = bodies.group_by("body").agg(pl.col("body_aliases").sort())
+    return {body: tuple(several) for body, several in found.rows()}
+
+
+def _store(tidy: Tidy, names: Mapping[str, tuple[str, ...]], report: Report) -> None:
+    with transaction.atomic():
+        named = count_names(tidy.alerts, names)
+        stored = store_found(tidy, names)
+        aliases = count_names(tidy.alerts, names) - named
+    add(report, stored, aliases)
+
+
+def _light_curve(
+    chunk: Chunk, survey: str, object_id: str, target: BaseTarget, client: FinkClient, report: Report
+) -> None:
+    is_body = target.type == BaseTarget.NON_SIDEREAL
+    try:
+        points = light_curve(survey, object_id, client)
+    except REFUSALS as error:
+        # Of a body that it does not know Fink's service says so with a refusal.
+        if not (is_body and isinstance(error, QueryRefused | BadQuery)):
+            _fail(chunk, target.pk, error, report)
+        return
+    if points.is_empty():
+        return
+    try:
+        url = "" if is_body else f"{SURVEYS[survey].PORTAL}{object_id}"
+        report.points += store_light_curve(target, points, survey, url)
+    except BaseTarget.DoesNotExist:
+        return  # deleted meanwhile
+    chunk.known.add(target.pk)
+
+
+def _fail(chunk: Chunk, key: int, error: ApiError, report: Report) -> None:
+    chunk.failed.add(key)
+    name = next((target.name for target in chunk.targets if target.pk == key), key)
+    report.say([f"{printable(str(name), 100)}: {error}"])
