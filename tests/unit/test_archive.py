@@ -96,7 +96,7 @@ def test_any_avro_reader_reads_it(tmp_path, simulated_messages):
     for path in files(tmp_path):
         with path.open("rb") as source:
             reader = fastavro.reader(source)
-            assert reader.writer_schema["name"] == "fink_tom.Message"
+            assert reader.writer_schema["name"] == "tom_fink.Message"
             assert reader.metadata["avro.codec"] == "zstandard"
             assert {record["topic"] for record in reader} == {path.parent.name}
 

@@ -140,7 +140,7 @@ def test_other_records_of_the_same_name_are_refused(tmp_path, field):
         fields = {"x": field}
     path = tmp_path / "other.avro"
     with path.open("wb") as target:
-        schema = {"type": "record", "name": "fink_tom.Message", "fields": list(fields.values())}
+        schema = {"type": "record", "name": "tom_fink.Message", "fields": list(fields.values())}
         fastavro.writer(target, schema, [record_of(message(1), 0) | {field["name"]: 5}])
     with pytest.raises(AlertFileError, match="record 1 cannot be read"):
         list(read_archive(path))

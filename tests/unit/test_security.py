@@ -268,7 +268,7 @@ def test_tokens_of_an_identity_provider_need_no_password():
         "security.protocol": "SASL_SSL",
         "sasl.mechanism": "OAUTHBEARER",
         "sasl.oauthbearer.method": "oidc",
-        "sasl.oauthbearer.client.id": "fink-tom",
+        "sasl.oauthbearer.client.id": "tom_fink",
         "sasl.oauthbearer.client.secret": MARKER,
         "sasl.oauthbearer.token.endpoint.url": "https://127.0.0.1:1/token",
     }

@@ -21,7 +21,7 @@ from tom_fink.text import printable
 
 logger = logging.getLogger(__name__)
 
-USER_AGENT = f"fink-tom/{__version__}"
+USER_AGENT = f"tom_fink/{__version__}"
 HEADERS = {"User-Agent": USER_AGENT, "Accept": "*/*", "Accept-Encoding": "gzip, deflate"}
 TRIED_AGAIN = (502, 503, 504)
 BACKOFF_S = 0.5  # the second repetition waits 1 s, the third 2 s; the first does not wait

@@ -12,7 +12,7 @@ import fastavro
 
 from tom_fink.decoding.decode import Message
 
-NAME = "fink_tom.Message"
+NAME = "tom_fink.Message"
 SCHEMA = fastavro.parse_schema(
     {
         "type": "record",

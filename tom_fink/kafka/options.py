@@ -81,7 +81,7 @@ class StreamOptions:
             "queued.max.messages.kbytes": 12_288,
             "fetch.max.bytes": 5_000_000,
             "fetch.queue.backoff.ms": 20,
-            "client.id": "fink-tom",
+            "client.id": "tom_fink",
             "log_level": 3,
         }
         if self.password:
