@@ -13,7 +13,7 @@ WORKDIR /app
 COPY . ./
 # The settings keep a secret key in state/ unless they are given one; an image must not hold it.
 RUN SECRET_KEY=unused-after-this-line /opt/venv/bin/python manage.py collectstatic --noinput \
-    && /opt/venv/bin/python -m compileall -q fink_tom_site tom_fink \
+    && /opt/venv/bin/python -m compileall -q fink_tom_site custom_code tom_fink \
     && chmod -R u=rwX,go=rX . \
     && test ! -e state
 

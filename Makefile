@@ -56,7 +56,7 @@ clean:  ## Remove the environment, the collected files and the demo's database
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
-	  { echo "Fink TOM needs Python 3.11 to 3.13; say which with make PYTHON=python3.13"; exit 1; }
+	  { echo "This site needs Python 3.11 to 3.13; say which with make PYTHON=python3.13"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
 # The stamps say which requirements the environment has.

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import NoReturn, TypeVar
 
 from fink_tom_site.environment import emptied
+from fink_tom_site.site import read_site
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 FOLDER = BASE_DIR / "state" / "demo"  # with a folder in it for each port
@@ -34,7 +35,7 @@ MANAGE = [sys.executable, str(BASE_DIR / "manage.py")]
 
 def main() -> None:
     """Parse the command line and run the demo."""
-    parser = argparse.ArgumentParser(description="Run a Fink TOM with a simulated stream on this machine.")
+    parser = argparse.ArgumentParser(description="Run the site with a simulated stream on this machine.")
     parser.add_argument("--port", type=int, default=8000, help="of the web site (8000)")
     parser.add_argument(
         "--once", action="store_true", help=f"end after {ALERTS_WANTED} alerts, when the pages show them"
@@ -74,7 +75,7 @@ class Demo:
         self.environment = os.environ | emptied(BASE_DIR / ".env")
         self.environment |= {
             "DATABASE_URL": f"sqlite:///{self.folder / 'db.sqlite3'}",
-            "TOM_NAME": "Fink TOM demo",
+            "TOM_NAME": f"{read_site().name} demo",
             "PYTHONUNBUFFERED": "1",
             # The simulated REST services are not to be looked for behind a proxy.
             "no_proxy": "127.0.0.1",

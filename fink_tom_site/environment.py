@@ -36,9 +36,9 @@ class Variable:
 
 VARIABLES: dict[str, Variable] = {
     # The site
-    "TOM_NAME": Variable(str, "Fink TOM", "a name"),
+    "TOM_NAME": Variable(str, "", "a name"),
     "TOM_THEME": Variable(str, "light", "light or dark", THEMES),
-    "TIME_ZONE": Variable(str, "UTC", "a time zone's name such as Europe/Paris"),
+    "TIME_ZONE": Variable(str, "", "a time zone's name such as Europe/Paris"),
     "SECRET_KEY": Variable(str, "", "a long random text"),
     "DEBUG": Variable(bool, False, "true or false"),
     "ALLOWED_HOSTS": Variable(list, ["localhost", "127.0.0.1"], "host names with commas between"),
@@ -50,7 +50,7 @@ VARIABLES: dict[str, Variable] = {
     "LOG_LEVEL": Variable(str, "INFO", ", ".join(LOG_LEVELS), LOG_LEVELS),
     # E-mail
     "EMAIL_URL": Variable(str, "consolemail://", "an address such as smtp+tls://user:password@host:587"),
-    "DEFAULT_FROM_EMAIL": Variable(str, "webmaster@localhost", "an e-mail address"),
+    "DEFAULT_FROM_EMAIL": Variable(str, "", "an e-mail address"),
     # Fink's stream of ZTF alerts
     "FINK_CREDENTIAL_URL": Variable(str, "", "HOST:PORT of a Kafka broker"),
     "FINK_CREDENTIAL_USERNAME": Variable(str, "", "the user name that Fink gave you"),

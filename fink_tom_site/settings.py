@@ -1,4 +1,8 @@
-"""Settings of this site. What differs between machines comes from the environment (.env.example)."""
+"""Settings of this site.
+
+What differs between machines comes from the environment (.env.example), what the site is called from site.toml.
+What you want otherwise goes into local_settings.py.
+"""
 
 import logging
 from pathlib import Path
@@ -6,14 +10,17 @@ from pathlib import Path
 from tom_common.default_settings import *  # noqa: F403 - TOM Toolkit's defaults, meant to be taken so
 from tom_common.default_settings import TOMTOOLKIT_INSTALLED_APPS, TOMTOOLKIT_MIDDLEWARE
 
+from fink_tom_site import local_settings
 from fink_tom_site.environment import Environment, kept_secret_key
+from fink_tom_site.site import read_site
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = Environment(BASE_DIR / ".env")
+site = read_site()
 
 # --- The site ---------------------------------------------------------------------------------
 
-TOM_NAME = env("TOM_NAME")
+TOM_NAME = env("TOM_NAME") or site.name
 SECRET_KEY = env("SECRET_KEY") or kept_secret_key(BASE_DIR / "state" / "secret_key")
 SECRET_KEY_FALLBACKS = []
 DEBUG = env("DEBUG")
@@ -111,12 +118,12 @@ TARGET_PERMISSIONS_ONLY = True
 TARGET_DEFAULT_PERMISSION = "PRIVATE"
 
 vars().update(env.email())
-DEFAULT_FROM_EMAIL = env("DEFAULT_FROM_EMAIL")
+DEFAULT_FROM_EMAIL = env("DEFAULT_FROM_EMAIL") or site.contact
 
 # --- Language, files, log ---------------------------------------------------------------------
 
 LANGUAGE_CODE = "en-us"
-TIME_ZONE = env("TIME_ZONE")
+TIME_ZONE = env("TIME_ZONE") or site.time_zone
 USE_I18N = True
 USE_TZ = True
 FORMAT_MODULE_PATH = ["tom_base.formats"]
@@ -234,4 +241,9 @@ def _fink_stream(survey: str, prefix: str) -> dict:
     }
 
 
-ALERT_STREAMS = [_fink_stream("ztf", "FINK"), _fink_stream("lsst", "FINK_LSST")]
+_fink_streams = {"ztf": _fink_stream("ztf", "FINK"), "lsst": _fink_stream("lsst", "FINK_LSST")}
+ALERT_STREAMS = [_fink_streams[survey] for survey in site.surveys]
+
+# --- Yours ------------------------------------------------------------------------------------
+
+local_settings.change(globals())

@@ -1,5 +1,6 @@
 """The image and the compose project, built and run as an operator would: `cp .env.example .env`, then up."""
 
+import html
 import json
 import os
 import re
@@ -17,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from fink_tom_site.environment import VARIABLES
+from fink_tom_site.site import read_site
 
 pytestmark = [pytest.mark.services, pytest.mark.timeout(900)]
 
@@ -153,7 +155,7 @@ def test_the_site_answers(project):
     for path in ("/", "/fink/"):
         status, kind, text = project.get(path)
         assert (status, kind) == (200, "text/html; charset=utf-8")
-        assert "Fink TOM" in text
+        assert html.escape(read_site().name) in text
 
 
 def test_static_files_are_served(project):
@@ -225,6 +227,7 @@ def test_what_is_in_the_image(project):
     found = json.loads(project.run("docker", "run", "--rm", project.name, "python", "-c", script))
     assert set(found.pop("top")) - {"templates"} == {
         "_static",
+        "custom_code",
         "data",
         "fink_tom_site",
         "manage.py",

@@ -14,6 +14,7 @@ from django.core.management import get_commands, load_command_class
 from django.core.management.base import BaseCommand
 
 from fink_tom_site.environment import VARIABLES
+
 from tom_fink.alertstream import FinkAlertStream
 
 ROOT = Path(__file__).resolve().parents[2]

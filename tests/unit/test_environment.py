@@ -11,6 +11,7 @@ import sys
 import threading
 import traceback
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from unittest import mock
 
@@ -18,6 +19,7 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 
 from fink_tom_site.environment import PREFIXES, VARIABLES, Environment, emptied, kept_secret_key
+from fink_tom_site.site import read_site
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / ".env.example"
@@ -131,8 +133,9 @@ def environment_reads(path: Path) -> set[str]:
 
 
 def test_nothing_else_reads_the_environment():
-    files = sorted([*ROOT.glob("fink_tom_site/**/*.py"), *ROOT.glob("tom_fink/**/*.py")])
-    found = {str(file.relative_to(ROOT)): environment_reads(file) for file in files}
+    files = {*ROOT.glob("fink_tom_site/**/*.py"), *ROOT.glob("tom_fink/**/*.py")}
+    files.remove(ROOT / "fink_tom_site" / "local_settings.py")  # the owner's
+    found = {str(file.relative_to(ROOT)): environment_reads(file) for file in sorted(files)}
     assert {file: names for file, names in found.items() if names} == READS
 
 
@@ -268,7 +271,11 @@ def test_librdkafka_s_settings_are_read_by_prefix(tmp_path):
 def alert_streams(**variables: str) -> list[dict]:
     """The OPTIONS of both streams with these variables set."""
     os.environ |= variables | {"SECRET_KEY": "for this test"}
-    with mock.patch("environ.Env.read_env"):  # a developer's .env
+    both = replace(read_site(), surveys=("ztf", "lsst"))
+    with (
+        mock.patch("environ.Env.read_env"),  # a developer's .env
+        mock.patch("fink_tom_site.site.read_site", return_value=both),
+    ):
         settings = runpy.run_path(str(ROOT / "fink_tom_site" / "settings.py"))
     return [entry["OPTIONS"] for entry in settings["ALERT_STREAMS"]]
 
