@@ -27,7 +27,7 @@ test-unit: $(VENV)/dev.stamp  ## The tests that need no database
 	$(BIN)/python -m pytest $(AT_ONCE) tests/unit
 
 test-services: $(VENV)/dev.stamp  ## The tests that need Apache Kafka, Chromium or Docker
-	TEST_DATABASE=postgresql $(BIN)/python -m pytest -m services --numprocesses 2 --dist loadfile tests/services \
+	TEST_DATABASE=postgresql $(BIN)/python -m pytest -m services --numprocesses 2 --dist loadfile tests \
 	  $(addprefix --ignore ,$(ALONE))
 	TEST_DATABASE=postgresql $(BIN)/python -m pytest -m services $(ALONE)
 
@@ -46,9 +46,9 @@ format: $(VENV)/dev.stamp  ## Mend what the linter can and format
 	$(BIN)/ruff format .
 
 requirements:  ## Pin requirements/ anew from pyproject.toml (needs uv)
-	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	uv pip compile pyproject.toml --extra site --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  --no-header --upgrade --quiet --output-file requirements/base.txt
-	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	uv pip compile pyproject.toml --extra site --group dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  --no-header --upgrade --quiet --output-file requirements/dev.txt
 
 clean:  ## Remove the environment, the collected files and the demo's database

@@ -220,7 +220,8 @@ def test_the_folder_s_setting(settings, monkeypatch):
         "~/a": Path("/nonexistent/a"),
     }.items():
         monkeypatch.setenv("FINK_ARCHIVE_DIR", text)
-        assert runpy.run_path(str(ROOT / "fink_tom_site" / "settings.py"))["FINK_ARCHIVE_DIR"] == folder
+        found = runpy.run_path(str(ROOT / "fink_tom_site" / "settings.py"))
+        assert found["FINK_ARCHIVE_DIR"] == folder
 
 
 # --- Faults -----------------------------------------------------------------------------------

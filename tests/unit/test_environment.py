@@ -18,11 +18,18 @@ from unittest import mock
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from fink_tom_site.environment import PREFIXES, VARIABLES, Environment, emptied, kept_secret_key
+from fink_tom_site.environment import (
+    PREFIXES,
+    VARIABLES,
+    Environment,
+    emptied,
+    kept_secret_key,
+)
 from fink_tom_site.site import read_site
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / ".env.example"
+SETTINGS = str(ROOT / "fink_tom_site" / "settings.py")
 COMPOSE_BLOCK = "# --- Compose ---"
 COMPOSE = {"POSTGRES_PASSWORD": "", "PORT": "8000", "WEB_CONCURRENCY": "2"}
 # Reads of the environment that are meant: the file, and the names in it ("*": all of it)
@@ -107,7 +114,7 @@ def test_the_settings_read_every_variable():
 
     os.environ["SECRET_KEY"] = "for this test"
     with mock.patch("fink_tom_site.environment.Environment", Watched):
-        runpy.run_path(str(ROOT / "fink_tom_site" / "settings.py"))
+        runpy.run_path(SETTINGS)
     assert read == set(VARIABLES)
 
 
@@ -276,7 +283,7 @@ def alert_streams(**variables: str) -> list[dict]:
         mock.patch("environ.Env.read_env"),  # a developer's .env
         mock.patch("fink_tom_site.site.read_site", return_value=both),
     ):
-        settings = runpy.run_path(str(ROOT / "fink_tom_site" / "settings.py"))
+        settings = runpy.run_path(SETTINGS)
     return [entry["OPTIONS"] for entry in settings["ALERT_STREAMS"]]
 
 

@@ -76,7 +76,8 @@ def test_the_settings_take_what_no_variable_says(monkeypatch):
 
 @pytest.mark.parametrize("surveys", [("ztf",), ("lsst",), ("lsst", "ztf")])
 def test_only_the_chosen_surveys_have_a_stream(surveys):
-    with mock.patch("fink_tom_site.site.read_site", return_value=Site("A", "a@b", "UTC", surveys)):
+    site = Site("A", "a@b", "UTC", surveys)
+    with mock.patch("fink_tom_site.site.read_site", return_value=site):
         streams = site_settings()["ALERT_STREAMS"]
     assert tuple(stream["OPTIONS"]["SURVEY"] for stream in streams) == surveys
 
