@@ -53,3 +53,14 @@ def product(repository, bake) -> Path:
     return bake(
         repository, name="TOM of Ulm", slug="ulm_tom", contact="tom@ulm.example", time_zone="Europe/Berlin"
     )
+
+
+@pytest.fixture
+def report(capsys) -> Callable[[str], None]:
+    """A function that prints what was measured, whatever pytest captures."""
+
+    def say(text: str) -> None:
+        with capsys.disabled():
+            sys.stdout.write(f"\n{text}\n")
+
+    return say
