@@ -26,7 +26,8 @@ COPIED = {
 LEFT_OUT = {"README.md", "cookiecutter.json", "hooks", "{{cookiecutter.slug}}"}  # fmt: skip
 # Below what is copied: the template's own
 LEFT_OUT_BELOW = ("docs/decisions/0009-template.md", "docs/howto/new-tom.md", "tests/template")
-NOT_COPIED = " <!-- not copied -->\n"  # at the end of a line of a page that is about the template
+MARKED = ("CHANGELOG.md", "CONTRIBUTING.md", "docs/README.md")
+NOT_COPIED = " <!-- not copied -->\n"  # at the end of a line of theirs that is about the template
 EXECUTABLE = {".ci/run", "manage.py"}  # a zip has no modes
 # The owner's, by their names in the new TOM: written if they are missing, and then left alone
 OWNED = (".env", "custom_code", "{slug}/local_settings.py")
@@ -51,11 +52,11 @@ def copy_site(template: Path, folder: Path, answers: dict[str, str]) -> str:
     for path in sorted(copied(template)):
         content = (template / path).read_bytes()
         if b"\0" not in content:
-            content = renamed(content.decode(), slug).encode()
+            text = content.decode(errors="surrogateescape")  # whatever it is in, it comes out as it was
+            content = renamed(text, slug).encode(errors="surrogateescape")
         files[renamed(path, slug)] = content
     edit(files, f"{slug}/site.toml", lambda text: told(text, answers))
-    edit(files, "docs/README.md", without_marked)
-    for page in ("CHANGELOG.md", "CONTRIBUTING.md"):
+    for page in MARKED:
         edit(files, page, without_marked)
     owned = {path for path in files if belongs_to_owner(path, slug)}
     kept = {own for own in (own.format(slug=slug) for own in OWNED) if (folder / own).exists()}
