@@ -7,6 +7,8 @@ from pathlib import Path
 
 import requests
 
+from fink_tom_site.site import read_site
+
 TIMEOUT_S = 60
 
 
@@ -88,7 +90,7 @@ def look_at_pages(
 def ask_service(ztf_url: str, lsst_url: str, database: Path, fail: Callable[[str], None]) -> Iterator[str]:
     """Ask the simulated REST services for what is stored and for what no stream brought.
 
-    Yields a line for each survey; calls `fail` with what is wrong about the first answer that is.
+    Yields a line for each survey that the site reads; calls `fail` with what is wrong about the first answer that is.
     """
     asked = (
         ("ZTF", "ztf", f"{ztf_url}objects", "objectId", f"{ztf_url}latests", {"class": "SN candidate"}, "i:objectId"),
@@ -102,6 +104,8 @@ def ask_service(ztf_url: str, lsst_url: str, database: Path, fail: Callable[[str
         return response.json()
 
     for name, survey, objects, argument, newest, search, column in asked:
+        if survey not in read_site().surveys:
+            continue
         stored = {
             object_id
             for (object_id,) in _rows(

@@ -132,7 +132,7 @@ def test_compose_reads_it(made):
     needs("docker")
     compose = ["docker", "compose"] if shutil.which("docker-compose") is None else ["docker-compose"]
     read = do(made, *compose, "config")
-    assert re.search(r"^name: soehne-tom$", read, re.MULTILINE)
+    assert "soehne-tom" in read
     password = re.search(r"(?m)^POSTGRES_PASSWORD=(.+)$", (made / ".env").read_text())[1]
     assert password in read
 
