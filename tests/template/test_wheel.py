@@ -18,10 +18,12 @@ from tests.template.baking import ROOT, git
 
 pytestmark = [pytest.mark.services, pytest.mark.timeout(1800)]
 TOPIC = "fink_sn_candidates_ztf"
+API = ("FINK_API_ZTF_URL", "FINK_API_LSST_URL")
 LOOK = """
 import json
 from django.contrib.auth.models import User
 from django.test import Client
+from django.urls import reverse
 from tom_fink.models import Alert, FinkObject, Topic, TopicAlert
 client = Client()
 client.force_login(User.objects.create_superuser("pi"))
@@ -32,11 +34,15 @@ addresses = [
     f"/targets/{found.target_id}/", f"/fink/targets/{found.target_id}/",
     f"/fink/targets/{found.target_id}/lightcurve.json", f"/fink/cutouts/{found.alerts.first().cutouts.first().pk}.png",
 ]
+named = FinkObject.objects.filter(survey="ztf", object_id__startswith="ZTF").first().object_id
+search = {"data_service": "Fink ZTF", "what": named, "n": 100}
+results = client.post(reverse("dataservices:create"), search, follow=True, headers={"host": "localhost"})
 answers = {address: client.get(address, headers={"host": "localhost"}) for address in addresses}
 print(json.dumps({
     "alerts": Alert.objects.count(),
     "topics": list(Topic.objects.values_list("name", flat=True)),
     "status": {address: answer.status_code for address, answer in answers.items()},
+    "found": named in results.content.decode() and "selected_results" in results.content.decode(),
     "named": found.object_id in answers[topic].content.decode(),
 }))
 """
@@ -118,6 +124,8 @@ def tom(wheel, python, tmp_path_factory) -> Path:
     with settings.open("a") as file:
         file.write('\nimport os\nINSTALLED_APPS = [*INSTALLED_APPS, "tom_fink", "tom_alertstreams"]\n')
         file.write(f"{told}\n")
+        for name in API:
+            file.write(f'{name} = os.getenv("{name}", "")\n')
     run(tom, python, "manage.py", "migrate", "--verbosity", "0")
     return tom
 
@@ -152,11 +160,11 @@ def test_nothing_is_missing_there(tom, python):
 
 
 @contextmanager
-def simulated(tom: Path, python: Path) -> Iterator[str]:
-    """The address of a mock cluster with a night's alerts."""
+def simulated(tom: Path, python: Path) -> Iterator[dict[str, str]]:
+    """The addresses of a mock cluster with a night's alerts, as `cluster`, and of the REST services of that sky."""
     log = tom / "stream.log"
     command = [
-        str(python), "manage.py", "simulate_alerts", "--mock", "--count", "60", "--rate", "100", "--start",
+        str(python), "manage.py", "simulate_alerts", "--mock", "--serve-api", "0", "--nights", "1", "--count", "60", "--rate", "100", "--start",
         "2026-03-22T04:00:00Z",
     ]  # fmt: skip
     with (
@@ -166,27 +174,29 @@ def simulated(tom: Path, python: Path) -> Iterator[str]:
         ) as process,
     ):
         try:
-            address = re.compile(r"^mock cluster at (\S+)\n", re.MULTILINE)
-            wait_until(lambda: process.poll() is not None or address.search(log.read_text()), log.read_text)
-            found = address.search(log.read_text())
-            assert found, log.read_text()
-            yield found[1]
+            address = re.compile(r"^(?:mock (cluster) at |(FINK_API_\w+)=)(\S+)\n", re.MULTILINE)
+            wait_until(
+                lambda: process.poll() is not None or len(address.findall(log.read_text())) == 3,
+                log.read_text,
+            )
+            yield {cluster or name: found for cluster, name, found in address.findall(log.read_text())}
         finally:
             process.terminate()
 
 
 def test_the_stream_is_read_and_the_pages_show_it(tom, python):
-    with simulated(tom, python) as cluster:
+    with simulated(tom, python) as addresses:
         variables = {
-            "FINK_CREDENTIAL_URL": cluster, "FINK_CREDENTIAL_USERNAME": "observer", "FINK_CREDENTIAL_GROUP_ID": "stock",
-            "FINK_TOPIC": "fink_*", "FINK_MAX_POLL_NUMBER": "60", "FINK_TIMEOUT": "5",
-        }  # fmt: skip
+            "FINK_CREDENTIAL_URL": addresses["cluster"], "FINK_CREDENTIAL_USERNAME": "observer",
+            "FINK_CREDENTIAL_GROUP_ID": "stock", "FINK_TOPIC": "fink_*", "FINK_MAX_POLL_NUMBER": "60",
+            "FINK_TIMEOUT": "5", "no_proxy": "127.0.0.1", "NO_PROXY": "127.0.0.1",
+        } | {name: addresses[name] for name in API}  # fmt: skip
         run(tom, python, "manage.py", "readstreams", "--check", **variables)
         run(tom, python, "manage.py", "readstreams", **variables)
-    shown = json.loads(
-        run(tom, python, "manage.py", "shell", "--verbosity", "0", "-c", LOOK).strip().splitlines()[-1]
-    )
+        told = run(tom, python, "manage.py", "shell", "--verbosity", "0", "-c", LOOK, **variables)
+    shown = json.loads(told.strip().splitlines()[-1])
     assert shown["alerts"] > 20
     assert TOPIC in shown["topics"]
     assert set(shown["status"].values()) == {200}, shown["status"]
     assert shown["named"]
+    assert shown["found"]
