@@ -207,10 +207,19 @@ def test_the_services_run_without_rights(project):
 
 
 def test_the_services_share_one_secret_key(project):
-    read = ["stat -c '%a %U' state/*; cat state/secret_key"]
+    read = ["stat -c '%a %U' state/secret_key; cat state/secret_key"]
     web, reader = (project.do("exec", "-T", service, "sh", "-c", *read) for service in ("web", "readstreams"))
     assert web == reader
     assert web.startswith("600 tom\n")
+
+
+def test_what_searches_found_is_the_site_s_alone(project):
+    """TOM Toolkit's cache is a folder of pickles, which who may write there may have run."""
+    put = "from django.core.cache import cache; cache.set('found', 1); print(cache.get('found'))"
+    assert (
+        project.do("exec", "-T", "web", "python", "manage.py", "shell", "-v", "0", "-c", put).strip() == "1"
+    )
+    assert project.do("exec", "-T", "web", "stat", "-c", "%a %U", "state/cache").strip() == "700 tom"
 
 
 def test_what_is_in_the_image(project):
