@@ -40,7 +40,7 @@ class Line:
 LINES = (
     #    case             figure      baseline  side     goal  gate
     Line("decode lsst", "alerts/s", FASTAVRO, AT_LEAST, 8.0, 5.0),
-    Line("decode ztf", "alerts/s", FASTAVRO, AT_LEAST, 4.0, 2.5),
+    Line("decode ztf", "alerts/s", FASTAVRO, AT_LEAST, 4.0, 2.0),
     Line("backlog lsst", "rows/s", COPY, AT_LEAST, 0.60, 0.35),
     Line("backlog ztf", "rows/s", COPY, AT_LEAST, 0.60, 0.35),
     Line("backlog lsst", "rows/s", ORM, AT_LEAST, 30, 30),
