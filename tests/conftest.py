@@ -14,6 +14,13 @@ SHARED_ALERTS = Path(__file__).resolve().parents[2] / "shared" / "alerts"
 
 
 @pytest.fixture
+def no_proxy(monkeypatch):
+    """Loopback, whatever the environment says."""
+    for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
 def real_messages():
     """A function from a file's name to messages made of the real alerts in it; skips where there are none."""
     if not SHARED_ALERTS.is_dir():

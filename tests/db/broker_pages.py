@@ -16,15 +16,12 @@ from tests.unit.test_search_run import OTHER_ID, RUBIN_ID, ZTF_ID, rubin, ztf
 from tom_fink.fink import FinkBroker
 from tom_fink.models import Alert, FinkObject
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("no_proxy")]
 GIVEN = {"query_name": "mine", "broker": "Fink", "survey": "ztf"}
 
 
 @pytest.fixture(autouse=True)
-def no_proxy(monkeypatch):
-    """Loopback, whatever the environment says."""
-    for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
+def empty_cache():
     cache.clear()
 
 

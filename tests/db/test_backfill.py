@@ -35,7 +35,7 @@ from tom_fink.simulate.service import simulated_service
 from tom_fink.simulate.service.feed import visits
 from tom_fink.store import store_messages
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("no_proxy")]
 START = datetime(2026, 3, 22, 4, tzinfo=UTC)
 SN, SSO = "fink_sn_candidates_ztf", "fink_sso_ztf_candidates_ztf"
 HOSTLESS = "fink_hostless_candidate_lsst"
@@ -50,13 +50,6 @@ def service():
     """The stand-in service with one night of a sky."""
     with simulated_service(SEED, START, nights=1) as found:
         yield found
-
-
-@pytest.fixture(autouse=True)
-def no_proxy(monkeypatch):
-    """Loopback, whatever the environment says."""
-    for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture

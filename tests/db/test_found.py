@@ -30,17 +30,10 @@ from tom_fink.store import found, store_messages, store_records
 from tom_fink.store.found import Stored, store_found, store_light_curve
 from tom_fink.surveys import normalise
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("no_proxy")]
 
 TOPIC = "fink_extragalactic_new_candidate_lsst"
 FITS = b"SIMPLE  =                    T"
-
-
-@pytest.fixture(autouse=True)
-def no_proxy(monkeypatch):
-    """Loopback, whatever the environment says."""
-    for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture

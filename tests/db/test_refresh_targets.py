@@ -16,17 +16,10 @@ from tom_fink.management.commands import refresh_targets as command
 from tom_fink.models import Alert, FinkObject, TargetRefresh
 from tom_fink.simulate.service import simulated_service
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("no_proxy")]
 START = datetime(2026, 3, 22, 4, tzinfo=UTC)
 FAST = {"requests_per_minute": 1e9}
 FAR = {"ra": 10.0, "dec": -30.0, "type": "SIDEREAL"}
-
-
-@pytest.fixture(autouse=True)
-def no_proxy(monkeypatch):
-    """Loopback, whatever the environment says."""
-    for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import environ
@@ -58,12 +58,14 @@ class Postgres:
     def freeze(self) -> None:
         """Halt all its processes: whoever asks it gets neither an answer nor an error."""
         for process in self._processes():
-            process.suspend()
+            with suppress(psutil.NoSuchProcess):  # a connection's, which has just been closed
+                process.suspend()
 
     def thaw(self) -> None:
         """Let its processes run again."""
         for process in self._processes():
-            process.resume()
+            with suppress(psutil.NoSuchProcess):
+                process.resume()
 
     @contextmanager
     def crashed(self) -> Iterator[None]:

@@ -16,18 +16,13 @@ from tom_fink.api.client import FinkClient
 from tom_fink.api.deadline import _Reader
 from tom_fink.errors import BadAnswer, QueryRefused, ServiceUnavailable
 
+pytestmark = pytest.mark.usefixtures("no_proxy")
+
 ZTF_ID, RUBIN_ID = "ZTF26aamcbly", "170028485706776685"
 ROW = {"i:objectId": ZTF_ID, "i:candid": 5, "i:jd": 2461121.5, "i:ra": 193.822, "i:dec": 2.8973}
 OLDER = ROW | {"i:candid": 4, "i:jd": 2461120.5, "d:tag": "upperlim"}
 RUBIN_ROW = {"r:diaObjectId": int(RUBIN_ID), "r:diaSourceId": 7, "r:ra": 10.0, "r:dec": -20.0, "r:extra": 1}
 QUERY = ztf.alerts(ZTF_ID)
-
-
-@pytest.fixture(autouse=True)
-def no_proxy(monkeypatch):
-    """Loopback, whatever the environment says."""
-    for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture

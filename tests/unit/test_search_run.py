@@ -31,6 +31,8 @@ from tom_fink.search import (
 from tom_fink.search.fetch import sparklines
 from tom_fink.simulate import simulated_alerts
 
+pytestmark = pytest.mark.usefixtures("no_proxy")
+
 ZTF_ID, OTHER_ID = "ZTF26aamcbly", "ZTF26aaklfaa"
 RUBIN_ID, OTHER_RUBIN_ID = "170028485706776685", "170028513894596704"
 JD = 2461121.5  # 2026-03-22T00:00 UTC
@@ -56,13 +58,6 @@ def rubin(source_id: int, object_id: str = RUBIN_ID, days: float = 0.0, **more) 
         "r:diaObjectId": int(object_id), "r:diaSourceId": source_id, "r:midpointMjdTai": MJD_TAI + days, "r:ra": 150.1,
         "r:dec": 2.21, "r:band": "r", "r:psfFlux": 3631.0, "r:psfFluxErr": 36.31,
     } | more  # fmt: skip
-
-
-@pytest.fixture(autouse=True)
-def no_proxy(monkeypatch):
-    """Loopback, whatever the environment says."""
-    for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture

@@ -22,6 +22,8 @@ from tom_fink.surveys import lsst as lsst_survey
 from tom_fink.surveys import normalise
 from tom_fink.surveys import ztf as ztf_survey
 
+pytestmark = pytest.mark.usefixtures("no_proxy")
+
 SEED, START, NIGHTS = 11, datetime(2026, 3, 22, 4, tzinfo=UTC), 2
 POINT = [name for name in DETECTIONS if name != MESSAGE]
 # What the API gives too. It has ten decimals for a position, and no clock of the broker.
@@ -48,13 +50,6 @@ def sent() -> dict[str, list[dict]]:
 def service():
     with simulated_service(SEED, START, NIGHTS) as running:
         yield running
-
-
-@pytest.fixture(autouse=True)
-def no_proxy(monkeypatch):
-    """Loopback, whatever the environment says."""
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
 
 
 @pytest.fixture(scope="module")

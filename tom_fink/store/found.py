@@ -21,9 +21,9 @@ from tom_fink.models import Alert, Cutout, FinkObject
 from tom_fink.store.alerts import known_alerts, store_alerts, without_known
 from tom_fink.store.bulk import insert_missing, prefer_indexes
 from tom_fink.store.cutouts import store_cutouts
-from tom_fink.store.known import DIGEST, known_digests, remember_more, with_digest
+from tom_fink.store.known import remember_more
 from tom_fink.store.objects import Key, lock_objects, update_objects, with_links
-from tom_fink.store.photometry import insert_points
+from tom_fink.store.photometry import insert_points, linked_points
 from tom_fink.store.targets import announce, assign_targets
 from tom_fink.store.topics import add_to_lists, topics_named
 
@@ -163,9 +163,7 @@ def _store_points(
     new_targets: tuple[int, ...],
 ) -> int:
     """Insert what is new of the points of these alerts, known ones or not; returns how many there were."""
-    origin = alerts.select(MESSAGE, "fink_object_id", "target_id", "survey", "url")
-    points = with_digest(detections.join(origin, on=MESSAGE, maintain_order="left"))
-    fresh = points.filter(~pl.col(DIGEST).is_in(known_digests(list(objects.values())).implode()))
+    points, fresh = linked_points(detections, alerts, objects)
     targets = fresh["target_id"].unique().to_list()
     before = _count_points(targets)
     insert_points(fresh, new_targets)

@@ -7,6 +7,8 @@ they are missing, of another target or made by another version of Polars, every 
 They are read and written under the lock of the object's row, in the transaction of the points.
 """
 
+from collections.abc import Iterable
+
 import numpy as np
 import polars as pl
 
@@ -32,14 +34,8 @@ def known_digests(objects: list[FinkObject]) -> pl.Series:
 
     An object that had another target then has none, and neither has one whose digests are damaged.
     """
-    targets = {found.pk: found.target_id for found in objects if found.alert_count}
-    rows = KnownPoints.objects.filter(fink_object__in=targets)
-    kept = [
-        bytes(digests)
-        for key, target_id, digests in rows.values_list("fink_object_id", "target_id", "digests")
-        if targets[key] == target_id and len(digests) % DIGEST_BYTES == 0
-    ]
-    return pl.Series(DIGEST, np.frombuffer(b"".join(kept), "<u8"), dtype=pl.UInt64)
+    kept = _kept(found for found in objects if found.alert_count)
+    return pl.Series(DIGEST, np.frombuffer(b"".join(kept.values()), "<u8"), dtype=pl.UInt64)
 
 
 def remember(points: pl.DataFrame, alerts: pl.DataFrame, objects: list[FinkObject]) -> None:
@@ -75,18 +71,23 @@ def remember_more(points: pl.DataFrame, objects: list[FinkObject]) -> None:
     points: `fink_object_id` and `digest`. An alert that a search found has no history of its own: to keep its
     points alone would have the stream's next alert offer all that is stored already.
     """
-    targets = {found.pk: found.target_id for found in objects}
-    rows = KnownPoints.objects.filter(fink_object__in=targets)
-    kept = {
-        key: np.frombuffer(bytes(digests), "<u8")
-        for key, target_id, digests in rows.values_list("fink_object_id", "target_id", "digests")
-        if targets[key] == target_id and len(digests) % DIGEST_BYTES == 0
-    }
-    none = np.empty(0, "<u8")
-    changed = [
-        (key, targets[key], np.union1d(kept.get(key, none), group[DIGEST].to_numpy()).astype("<u8").tobytes())
-        for (key,), group in points.sort("fink_object_id").group_by("fink_object_id", maintain_order=True)
-    ]
+    targets, kept = {found.pk: found.target_id for found in objects}, _kept(objects)
+    changed = []
+    for (key,), group in points.sort("fink_object_id").group_by("fink_object_id", maintain_order=True):
+        before = np.frombuffer(kept.get(key, b""), "<u8")
+        digests = np.union1d(before, group[DIGEST].to_numpy()).astype("<u8").tobytes()
+        changed.append((key, targets[key], digests))
     schema = {"fink_object_id": pl.Int64, "target_id": pl.Int64, "digests": pl.Binary}
     rows = pl.DataFrame(changed, schema=schema, orient="row")
     insert_or_update(KnownPoints, rows, unique=["fink_object_id"], update=["target_id", "digests"])
+
+
+def _kept(objects: Iterable[FinkObject]) -> dict[int, bytes]:
+    """The digests that are kept of these objects' present targets and are whole, by the object's key."""
+    targets = {found.pk: found.target_id for found in objects}
+    rows = KnownPoints.objects.filter(fink_object__in=targets)
+    return {
+        key: bytes(digests)
+        for key, target_id, digests in rows.values_list("fink_object_id", "target_id", "digests")
+        if targets[key] == target_id and len(digests) % DIGEST_BYTES == 0
+    }

@@ -58,12 +58,19 @@ def store_photometry(
     new_targets: keys of targets that this transaction has made. They have no points yet, so that theirs need
     not be looked up in the unique keys before they are inserted, which halves the work.
     """
-    origin = alerts.select(MESSAGE, "fink_object_id", "target_id", "survey", "url")
-    points = with_digest(detections.join(origin, on=MESSAGE, maintain_order="left"))
-    fresh = points.filter(~pl.col(DIGEST).is_in(known_digests(list(objects.values())).implode()))
+    points, fresh = linked_points(detections, alerts, objects)
     offered = insert_points(fresh, new_targets)
     remember(points, alerts, list(objects.values()))
     return offered
+
+
+def linked_points(
+    detections: pl.DataFrame, alerts: pl.DataFrame, objects: dict[Key, FinkObject]
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """All points of these alerts with their links and `digest`, and those of them that are not known."""
+    origin = alerts.select(MESSAGE, "fink_object_id", "target_id", "survey", "url")
+    points = with_digest(detections.join(origin, on=MESSAGE, maintain_order="left"))
+    return points, points.filter(~pl.col(DIGEST).is_in(known_digests(list(objects.values())).implode()))
 
 
 def insert_points(points: pl.DataFrame, new_targets: Collection[int] = ()) -> int:
