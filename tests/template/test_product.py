@@ -32,8 +32,12 @@ def made(repository, bake) -> Path:
 
 
 def do(folder: Path, *command: str, **environment: str) -> str:
-    """What a command in the new TOM prints, in the environment of these tests and with none of its variables."""
+    """What a command in the new TOM prints, in the environment of these tests and with none of its variables.
+
+    Nor with those of a make that runs these tests: a make that sees them says which folder it enters and leaves.
+    """
     unset = ("DJANGO_SETTINGS_MODULE", "DATABASE_URL", "SECRET_KEY", "TEST_DATABASE", "PYTHONPATH")
+    unset += ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")
     kept = {
         name: text
         for name, text in os.environ.items()
