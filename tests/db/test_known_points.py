@@ -133,6 +133,48 @@ def test_a_point_that_has_changed_gets_in():
     assert of_source.count() == 2
 
 
+def changed_beside_the_keys(found: dict, kind: str) -> tuple[dict, dict]:
+    """An alert in which one known point says something new that TOM Toolkit's unique keys do not look at.
+
+    And what is to be in its row. A forced point below 3 sigma has the limit of its error, whatever its flux.
+    """
+    if kind == "flux":
+        points = found["prvDiaForcedSources"]
+        place = next(n for n, point in enumerate(points) if 0 < point["psfFlux"] < 2 * point["psfFluxErr"])
+        change = {"psfFlux": -3 * points[place]["psfFlux"]}
+    else:
+        points = found["prvDiaSources"]
+        place = next(n for n, point in enumerate(points) if point["psfFlux"] > 0)
+        change = {"psfFluxErr": 2 * points[place]["psfFluxErr"]}
+    points = [*points[:place], points[place] | change, *points[place + 1 :]]
+    wanted = {"flux_njy": points[place]["psfFlux"], "flux_err_njy": points[place]["psfFluxErr"]}
+    name = "prvDiaForcedSources" if kind == "flux" else "prvDiaSources"
+    return found | {name: points}, {key: round(value, 3) for key, value in wanted.items()}
+
+
+@pytest.mark.parametrize("how", ["next", "same batch", "no digests"])
+@pytest.mark.parametrize("kind", ["flux", "error"])
+def test_what_a_newer_alert_says_of_a_point_is_what_is_stored(kind, how):
+    changed, wanted = changed_beside_the_keys(alert(2, since=FIRST - 30), kind)
+    if how == "same batch":
+        store(alert(0, since=FIRST - 30), changed)
+    else:
+        store(alert(0, since=FIRST - 30))
+        if how == "no digests":
+            KnownPoints.objects.all().delete()
+        offered = store(changed)
+        assert offered == (points_of(2, FIRST - 30) if how == "no digests" else 5)
+    assert rows().total() == points_of(2, FIRST - 30), "it is still one point"
+    point = PhotometryReducedDatum.objects.get(**{f"value__{key}": value for key, value in wanted.items()})
+    if kind == "error":
+        assert point.brightness_error == pytest.approx(
+            1.0857 * wanted["flux_err_njy"] / wanted["flux_njy"], abs=1e-4
+        )
+    found = rows()
+    assert store(alert(1, since=FIRST - 30)) == 1
+    assert rows() == found, "an older alert that comes late does not take it back"
+
+
 def test_a_target_that_was_deleted_and_is_made_anew_gets_the_whole_history():
     store(alert(0))
     BaseTarget.objects.all().delete()

@@ -51,6 +51,13 @@ def insert_or_update(
     _insert(model, rows, OnConflict.UPDATE, unique, update)
 
 
+def insert_or_correct(
+    model: type[Model], rows: pl.DataFrame, unique: Sequence[str], update: Sequence[str]
+) -> None:
+    """The same, where most of what is there is as it should be: a row whose `update` is not new stays unwritten."""
+    _insert(model, rows, OnConflict.UPDATE, unique, update, only_changes=True)
+
+
 def bring_up_to_date(rows: Collection[Model], fields: Sequence[str]) -> None:
     """Write these fields of rows that are in the table and locked: a few of one model, with their keys.
 
@@ -67,6 +74,7 @@ def _insert(
     on_conflict: OnConflict | None = None,
     unique: Sequence[str] = (),
     update: Sequence[str] = (),
+    only_changes: bool = False,
 ) -> None:
     if not connection.in_atomic_block:
         raise TransactionManagementError("Rows are inserted within a transaction only.")
@@ -83,6 +91,12 @@ def _insert(
         # Django's own for SQLite, INSERT OR IGNORE, would pass over a null where none may be, too.
         suffix = "ON CONFLICT DO NOTHING"
     table, new = quoted(model._meta.db_table), quoted(f"new_{model._meta.db_table}")
+    if only_changes:
+        differs = "IS DISTINCT FROM" if connection.vendor == "postgresql" else "IS NOT"
+        changes = (
+            f"{table}.{name} {differs} EXCLUDED.{name}" for name in map(quoted, map(column_of.get, update))
+        )
+        suffix = f"{suffix} WHERE {' OR '.join(changes)}"
     for part in _with_defaults(rows, fields).iter_slices(PART):
         with connection.cursor() as cursor, connection.wrap_database_errors:
             if connection.vendor != "postgresql":

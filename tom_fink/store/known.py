@@ -38,12 +38,10 @@ def known_digests(objects: list[FinkObject]) -> pl.Series:
     return pl.Series(DIGEST, np.frombuffer(b"".join(kept.values()), "<u8"), dtype=pl.UInt64)
 
 
-def remember(points: pl.DataFrame, alerts: pl.DataFrame, objects: list[FinkObject]) -> None:
-    """Keep the digests of each object's newest alert, unless an earlier batch brought a newer one.
+def newest_alerts(alerts: pl.DataFrame, objects: list[FinkObject]) -> pl.DataFrame:
+    """The newest of these alerts of each object, but for objects of which an earlier batch brought a newer one.
 
-    points: `message` and `digest`. alerts: `message`, `fink_object_id`, `target_id` and `observed_at` of the
-    new alerts. Those of older alerts are not needed: their points are in the newer one's history, or too old
-    to come again.
+    alerts: `message`, `fink_object_id`, `target_id` and `observed_at` of the new alerts.
     """
     seen = {found.pk: found.last_seen for found in objects}
     newest = (
@@ -55,7 +53,15 @@ def remember(points: pl.DataFrame, alerts: pl.DataFrame, objects: list[FinkObjec
         seen[key] is None or observed_at >= seen[key]
         for key, observed_at in newest.select("fink_object_id", "observed_at").iter_rows()
     ]
-    newest = newest.filter(pl.Series(is_newest, dtype=pl.Boolean)).drop("observed_at")
+    return newest.filter(pl.Series(is_newest, dtype=pl.Boolean)).drop("observed_at")
+
+
+def remember(points: pl.DataFrame, newest: pl.DataFrame) -> None:
+    """Keep the digests of each object's newest alert.
+
+    points: `message` and `digest`. newest: see `newest_alerts`. Those of older alerts are not needed: their
+    points are in the newer one's history, or too old to come again.
+    """
     kept = newest.join(points.select(MESSAGE, DIGEST), on=MESSAGE).sort("fink_object_id")
     counts = kept.group_by("fink_object_id", "target_id", maintain_order=True).len()
     ends = counts["len"].cum_sum().to_list()

@@ -1,14 +1,14 @@
 """Photometric points as TOM Toolkit's `PhotometryReducedDatum` rows."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 import polars as pl
 from tom_dataproducts.models import PhotometryReducedDatum
 
 from tom_fink.decoding.decode import MESSAGE
 from tom_fink.models import FinkObject
-from tom_fink.store.bulk import insert, insert_missing
-from tom_fink.store.known import DIGEST, known_digests, remember, with_digest
+from tom_fink.store.bulk import insert, insert_missing, insert_or_correct
+from tom_fink.store.known import DIGEST, known_digests, newest_alerts, remember, with_digest
 from tom_fink.store.objects import Key
 
 UNIT = "AB mag"
@@ -22,6 +22,11 @@ DETECTED_SIGMA = 3.0
 
 # What TOM Toolkit's unique keys look at: one of brightness and limit is null, and the survey is the instrument
 IDENTITY = ["target_id", "survey", "band", "observed_at", "brightness", "limit", "version"]
+KEYS = {
+    name: ["target_id", "bandpass", "timestamp", name, "instrument", "reduction_version"]
+    for name in ("brightness", "limit")
+}
+BESIDE_THE_KEYS = ["brightness_error", "value"]
 
 PART = 20_000  # points in hand as rows, which are several times as wide
 SOURCE_LOCATION_LENGTH = PhotometryReducedDatum._meta.get_field("source_location").max_length
@@ -59,8 +64,9 @@ def store_photometry(
     not be looked up in the unique keys before they are inserted, which halves the work.
     """
     points, fresh = linked_points(detections, alerts, objects)
-    offered = insert_points(fresh, new_targets)
-    remember(points, alerts, list(objects.values()))
+    newest = newest_alerts(alerts, list(objects.values()))
+    offered = insert_points(fresh, new_targets, newest[MESSAGE].to_list())
+    remember(points, newest)
     return offered
 
 
@@ -73,17 +79,30 @@ def linked_points(
     return points, points.filter(~pl.col(DIGEST).is_in(known_digests(list(objects.values())).implode()))
 
 
-def insert_points(points: pl.DataFrame, new_targets: Collection[int] = ()) -> int:
+def insert_points(
+    points: pl.DataFrame, new_targets: Collection[int] = (), newest: Collection[int] = ()
+) -> int:
     """Insert detections that have `target_id`, `survey` and `url`; returns how many were offered to the table.
 
-    What is there is passed over. new_targets: see `store_photometry`.
+    What is there is passed over. new_targets: see `store_photometry`. newest: messages of the newest alerts of
+    their objects. Of a point of theirs that is there, what TOM Toolkit's unique keys do not look at is corrected:
+    the signed flux of a limit, and errors.
     """
+    is_newest = pl.col(MESSAGE).is_in(list(newest)) if newest else pl.lit(False)
+    points = pl.concat([points.filter(is_newest), points.filter(~is_newest)])  # the newest word comes first
     points = with_brightness(points).unique(IDENTITY, keep="first", maintain_order=True)
     is_new = pl.col("target_id").is_in(list(new_targets))
-    for model_insert, some in ((insert, points.filter(is_new)), (insert_missing, points.filter(~is_new))):
-        for part in some.iter_slices(PART):
-            model_insert(PhotometryReducedDatum, _rows(part))
+    _in_parts(points.filter(is_new), insert)
+    _in_parts(points.filter(~is_new & ~is_newest), insert_missing)
+    for name, key in KEYS.items():
+        corrected = points.filter(~is_new & is_newest & pl.col(name).is_not_null())
+        _in_parts(corrected, insert_or_correct, key, BESIDE_THE_KEYS)
     return points.height
+
+
+def _in_parts(points: pl.DataFrame, write: Callable, *how: list[str]) -> None:
+    for part in points.iter_slices(PART):
+        write(PhotometryReducedDatum, _rows(part), *how)
 
 
 def _rows(points: pl.DataFrame) -> pl.DataFrame:
