@@ -117,6 +117,21 @@ def test_a_new_object_becomes_a_target_in_the_topic_s_list(simulated_messages):
     json.dumps(row.fink_values, allow_nan=False)
 
 
+def test_a_target_that_is_in_the_list_already_uses_up_no_key_of_it(simulated_messages):
+    """PostgreSQL would take one for each alert, and TOM Toolkit's have 32 bits."""
+    through = TargetList.targets.through
+    first, *later = of_object(simulated_messages)
+    store_messages([first])
+    for message in later:
+        store_messages([message])
+    assert through.objects.count() == 1
+    other = through.objects.create(
+        targetlist=TargetList.objects.get(),
+        basetarget=BaseTarget.objects.create(name="other", type="SIDEREAL"),
+    )
+    assert other.pk == through.objects.exclude(pk=other.pk).get().pk + 1
+
+
 def test_a_second_alert_adds_to_its_object(simulated_messages):
     first, second, third = of_object(simulated_messages)[:3]
     store_messages([first])

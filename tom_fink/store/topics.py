@@ -77,4 +77,17 @@ def add_to_lists(alerts: pl.DataFrame, stored: pl.DataFrame, topics: dict[str, T
     )
     insert_missing(TopicAlert, deliveries.unique(["topic_id", "alert_id"]).sort("topic_id", "alert_id"))
     members = found.select("targetlist_id", pl.col("target_id").alias("basetarget_id")).drop_nulls()
-    insert_missing(TargetList.targets.through, members.unique().sort("targetlist_id", "basetarget_id"))
+    _add_members(members.unique().sort("targetlist_id", "basetarget_id"))
+
+
+def _add_members(members: pl.DataFrame) -> None:
+    """Add targets to lists, both by their keys.
+
+    Those that are in are not offered: PostgreSQL takes a number of the table's sequence for each row that is, and
+    TOM Toolkit's keys have 32 bits. At Rubin's full rate they would be used up in some months.
+    """
+    through = TargetList.targets.through
+    lists, targets = (members[name].unique().to_list() for name in members.columns)
+    there = through.objects.filter(targetlist__in=lists, basetarget__in=targets)
+    known = pl.DataFrame(list(there.values_list(*members.columns)), schema=members.schema, orient="row")
+    insert_missing(through, members.join(known, on=members.columns, how="anti", maintain_order="left"))
