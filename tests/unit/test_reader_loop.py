@@ -76,11 +76,13 @@ class Sink:
     def __init__(self, on_store=lambda first: None, on_decode=lambda first: None):
         self.told, self.on_store, self.on_decode = [], on_store, on_decode
         self.decoding = {}  # by first offset: set when decoding has begun
+        self.decoded = []  # first offsets
         self.streams = 1
 
     def decode(self, messages):
         first = messages[0].offset
         self.decoding.setdefault(first, threading.Event()).set()
+        self.decoded.append(first)
         self.on_decode(first)
         return first
 
@@ -161,7 +163,7 @@ def test_it_reads_on_for_as_long_as_decoding_takes(monkeypatch):
     reader_of(sink, broker, monkeypatch)._read(broker)
     assert sink.told == three_steps((0, 4), (4, 4))
     assert broker.asked[0][1] == pytest.approx(reader_module.BATCH_AGE_S, abs=0.5)
-    assert broker.asked[2][1] == reader_module.LOOK_S
+    assert broker.asked[3][1] == reader_module.LOOK_S, "the first batch took three questions"
 
 
 def test_a_few_messages_are_stored_though_no_more_come(monkeypatch):
@@ -171,9 +173,9 @@ def test_a_few_messages_are_stored_though_no_more_come(monkeypatch):
 
 
 def test_a_batch_is_due_by_size(monkeypatch):
-    """It is looked at after every two messages here."""
+    """It is larger by one message at most, however large messages are."""
     monkeypatch.setattr(reader_module, "BATCH_BYTES", 1000)
-    for size, counts in ((499, [4, 4]), (500, [2, 2, 2, 2]), (5000, [2, 2, 2, 2])):
+    for size, counts in ((333, [4, 4]), (499, [3, 3, 2]), (500, [2, 2, 2, 2]), (5000, [1] * 8)):
         sink, broker = Sink(), Broker(8, size)
         reader_of(sink, broker, monkeypatch)._read(broker)
         assert [count for _, count in sink.of("store")] == counts, size
@@ -269,6 +271,35 @@ def test_asked_to_stop_it_ends_behind_the_batch_that_is_stored(monkeypatch):
     reader._read(broker)
     assert sink.told == three_steps((0, 4))
     assert broker.place == 8, "the one that was read ahead is read again"
+
+
+@pytest.mark.parametrize("meanwhile", ["it ends", "the partitions change", "a signal"])
+def test_it_polls_while_a_batch_is_decoded_for_minutes(monkeypatch, meanwhile):
+    """Else the group would throw it out, and the same batch would be read again for ever."""
+    ended, polls, settled = threading.Event(), [], []
+
+    def on_decode(first):
+        assert ended.wait(DEADLINE_S) or first
+
+    def poll(timeout):
+        polls.append(timeout)
+        if len(polls) == 5:
+            ended.set()
+            if meanwhile == "a signal":
+                reader.stop()
+            elif meanwhile == "the partitions change":
+                reader.assignment.has_changed, reader.assignment.unsettled = True, ["a partition"]
+
+    sink, broker = Sink(on_decode=on_decode), Broker(4)
+    broker.poll = poll
+    reader = reader_of(sink, broker, monkeypatch, messages=4, idle_s=None)
+    settling(reader, broker, settled, monkeypatch)
+    monkeypatch.setattr(reader_module, "SLOW_S", 0.0)
+    monkeypatch.setattr(reader_module, "SLOW_LOOK_S", 1e-6)
+    reader._read(broker)
+    assert len(polls) >= 5
+    assert sink.told == ([] if meanwhile == "a signal" else three_steps((0, 4)))
+    assert sink.decoded == ([0, 0] if meanwhile == "the partitions change" else [0])
 
 
 def test_an_error_in_decoding_ahead_comes_when_its_turn_comes(monkeypatch):

@@ -27,6 +27,10 @@ class InHand:
         """Whether `decoded` would return, or raise, at once."""
         return not self._thread.is_alive()
 
+    def wait(self, seconds: float) -> None:
+        """Return as soon as it is decoded, and after so many seconds at most."""
+        self._thread.join(seconds)
+
     def decoded(self) -> Any:
         """What `decode` returned, as soon as it has; what it raised is raised here."""
         self._thread.join()

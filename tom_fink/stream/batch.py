@@ -22,11 +22,6 @@ class Batch:
     messages: list[Message] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
 
-    @property
-    def size(self) -> int:
-        """Bytes of all values. Keys are the same few objects."""
-        return sum(len(message.value or b"") for message in self.messages)
-
 
 class Sink(Protocol):
     """Where a reader's messages go. Every method may raise `StoreUnavailable`, which is waited out.

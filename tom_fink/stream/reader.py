@@ -36,14 +36,16 @@ logger = logging.getLogger(__name__)
 BATCH_MESSAGES = 500
 BATCH_BYTES = 16_000_000
 BATCH_AGE_S = 1.0
-TAKEN_AT_ONCE = 20  # messages, between two looks at their size
+TAKEN_AT_ONCE = 20  # messages, between two looks at whether there is something else to do
 LOOK_S = 0.02  # between two looks at whether the batch in hand is decoded
 CLOSE_WITHIN_S = 5.0
 JOINING_S = 15.0  # a group takes a few seconds to give out its partitions; that is not silence
 BEAT_S = 10.0
-# A member that does not poll for so long is thrown out. A batch of nothing but messages that hang the
-# decoder takes minutes.
+# A member that does not poll for so long is thrown out. To store a batch takes seconds; what takes minutes is
+# waited for by `Waiting`, which polls.
 MAX_POLL_INTERVAL_MS = 15 * 60_000
+SLOW_S = 3.0  # for a batch to be decoded; messages that hang the decoder may take minutes
+SLOW_LOOK_S = 1.0  # between two looks at whether such a one is decoded
 GIVE_UP_AFTER_S = 15 * 60.0
 
 
@@ -62,6 +64,7 @@ class AlertReader:
     _is_in_sink: bool = field(default=False, repr=False)
     _last_news: float = field(default=0.0, repr=False)
     _idle_polls: int = field(default=0, repr=False)
+    _largest: int = field(default=0, repr=False)  # bytes of a message of the batch before
     _next_beat: float = field(default=0.0, repr=False)
 
     def __post_init__(self):
@@ -193,10 +196,12 @@ class AlertReader:
         """
         age_s = min(BATCH_AGE_S, self.options.timeout_s or BATCH_AGE_S)
         deadline = time.monotonic() + age_s
-        batch, keys, most_bytes = Batch(), {}, BATCH_BYTES // self.sink.streams
-        while len(batch.messages) < wanted and batch.size < most_bytes:
+        batch, keys, left_bytes = Batch(), {}, BATCH_BYTES // self.sink.streams
+        largest = self._largest or left_bytes  # of those that come, by those that came
+        while len(batch.messages) < wanted and left_bytes > 0:
             left_s = LOOK_S if in_hand else max(0.0, deadline - time.monotonic())
-            taken = min(wanted - len(batch.messages), TAKEN_AT_ONCE)
+            # So a batch is larger than it should be by one message at most.
+            taken = min(wanted - len(batch.messages), TAKEN_AT_ONCE, max(1, left_bytes // largest))
             received = consumer.consume(taken, timeout=left_s)
             if self.assignment.has_changed:
                 return Batch()
@@ -205,18 +210,27 @@ class AlertReader:
                 if found.error():
                     self._on_message_error(found)
                     continue
-                place, key = (found.topic(), found.partition()), found.key()
+                place, key, value = (found.topic(), found.partition()), found.key(), found.value()
                 batch.gaps += self.assignment.gaps(consumer, place, found.offset())
                 key = keys.setdefault(key, key)  # a schema of tens of kB, the same in all of them
-                batch.messages.append(Message(*place, found.offset(), key, found.value(), now))
+                batch.messages.append(Message(*place, found.offset(), key, value, now))
+                left_bytes -= len(value or b"")
+            largest = max((len(message.value or b"") for message in batch.messages), default=0) or largest
             if len(received) < taken and (in_hand is None or in_hand.is_decoded or self._stop.is_set()):
                 break
+        if batch.messages:
+            self._largest = largest
         return batch
 
     def _process(self, in_hand: InHand) -> None:
         batch, began = in_hand.batch, time.monotonic()
         self._is_in_sink = True
         try:
+            in_hand.wait(SLOW_S)
+            while not in_hand.is_decoded:
+                # librdkafka drops what it has fetched of a partition that is paused, so only now.
+                self._waiting.wait(SLOW_LOOK_S)
+                self._beat()
             decoded = in_hand.decoded()
             self._waiting.insist(lambda: self.sink.archive(batch.messages), "The archive")
             outcome = self._waiting.insist(lambda: self.sink.store(batch, decoded), "The database")
