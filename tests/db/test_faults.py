@@ -13,10 +13,12 @@ from django.db import IntegrityError, InterfaceError, OperationalError, connecti
 
 from tests.db.streams import TOPIC, committed, ids, of_topic, read_until, readstreams, wait_until
 from tom_fink.alertstream import FinkAlertStream
+from tom_fink.decoding.decoder import Decoder
 from tom_fink.errors import ArchiveError, GaveUp
 from tom_fink.files import archive
 from tom_fink.kafka.producer import AlertProducer
 from tom_fink.models import Alert, PartitionLedger, RejectedMessage
+from tom_fink.store import Fate
 from tom_fink.stream import patience, reader, supervisor
 from tom_fink.stream.handlers import Handlers
 
@@ -232,6 +234,27 @@ def test_a_rebalance_in_the_middle_of_a_batch(simulated_messages, send, stream, 
             wait_until(lambda: committed(first.given, topic) == 12)
     assert ids(messages) == set(Alert.objects.values_list("alert_id", flat=True))
     assert sums() == {"read": 12, "stored": 12}
+
+
+def test_a_handler_that_is_called_again_gets_the_alert_as_it_came(simulated_messages):
+    """It may have changed its dictionary before the database went away."""
+
+    def handler(alert, topic):
+        seen.append(alert.pop("objectId"))
+        if len(seen) == 1:
+            raise OperationalError("away")
+
+    seen, decoder = [], Decoder()
+    try:
+        handlers = Handlers({TOPIC: handler})
+        decoded = handlers.decode(of_topic(simulated_messages)[:1], decoder)
+        with pytest.raises(OperationalError):
+            handlers.store(decoded)
+        assert handlers.store(decoded).fates == {0: Fate.HANDLED}
+    finally:
+        decoder.close()
+    assert len(seen) == 2
+    assert len(set(seen)) == 1
 
 
 def test_the_offset_of_a_group_is_ahead_of_a_database_that_was_restored(

@@ -135,8 +135,9 @@ def test_some_are_read_as_dictionaries(simulated_messages, decoder):
     as_records = [1, 7, 19, 20]
     read = decoder.read(messages, as_records)
     assert sorted(read.records) == [1, 7, 19]
-    for index, record in read.records.items():
-        assert repr(record) == repr(decode_one(messages[index]))  # NaN differs from NaN
+    for index in read.records:
+        assert repr(read.record(index)) == repr(decode_one(messages[index]))  # NaN differs from NaN
+        assert read.record(index) is not read.record(index), "whoever changes it changes their own"
     assert sorted(read.tidy.alerts[MESSAGE]) == [n for n in range(20) if n not in as_records]
     assert list(read.errors) == [20]
 

@@ -43,13 +43,17 @@ GOOD = Message(
 class Read:
     """What became of a list of messages; every index is in exactly one of the three.
 
-    tidy: its column `message` is the index; records: the alert as fastavro reads it; errors: why there
+    tidy: its column `message` is the index; records: the alert as fastavro reads it, pickled; errors: why there
     is none.
     """
 
     tidy: Tidy
-    records: dict[int, dict[str, Any]]
+    records: dict[int, bytes]
     errors: dict[int, BadMessage]
+
+    def record(self, index: int) -> dict[str, Any]:
+        """The alert of this index of `records`; each time a new dictionary, for whoever changes it."""
+        return pickle.loads(self.records[index])  # noqa: S301 - of our own process
 
 
 class Decoder:
@@ -92,7 +96,7 @@ class Decoder:
                     answer, frames = found
                     for frame, those in zip(frames, (alerts, detections), strict=True):
                         those.append(_moved(frame, [part[place] for place in answer.tidy]))
-                    records |= {part[place]: pickle.loads(record) for place, record in answer.records.items()}  # noqa: S301
+                    records |= {part[place]: record for place, record in answer.records.items()}
                     errors |= {part[place]: BadMessage(text) for place, text in answer.errors.items()}
         nothing, _ = normalise([])
         tidy = Tidy(pl.concat([nothing.alerts, *alerts]), pl.concat([nothing.detections, *detections]))

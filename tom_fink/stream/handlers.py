@@ -83,9 +83,10 @@ class Handlers:
         with transaction.atomic():
             outcome = store_tidy(read.tidy, read.errors, messages)
             failed = {}
-            for index, alert in sorted(read.records.items()):
+            for index in sorted(read.records):
                 handler = self.of(messages[index].topic)
-                error = _call(handler, alert, messages[index].topic)
+                # A new one each time: a handler may have changed what it got before the database went away.
+                error = _call(handler, read.record(index), messages[index].topic)
                 if error is None:
                     outcome.fates[index] = Fate.HANDLED
                 else:
