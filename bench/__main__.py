@@ -40,7 +40,7 @@ def main() -> int:
     sizes = (GATE if options.gate else FULL).scaled(options.scale)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # the servers are to end too
     names = options.cases or (GATE_CASES if options.gate else list(CASES))
-    findings, began = Findings(), time.monotonic()
+    findings, about, fault, began = Findings(), {}, None, time.monotonic()
     try:
         with Machine() as machine:
             machine.prepare()
@@ -56,16 +56,18 @@ def main() -> int:
                         say(f"{time.monotonic() - began:5.0f} s  run {number + 1}: {name} …")
                         CASES[name](run)
     except BenchError as error:
-        say(f"\n{table(findings, with_gate=options.gate)}\n\nbench: {error}")
-        return 2
+        fault = error
     say("")
     say(table(findings, with_gate=options.gate))
     took_s = time.monotonic() - began
-    if options.json:
+    if options.json and len(findings):
         figures = [found.as_json() for found in findings]
         options.json.write_text(
             json.dumps({"about": about, "seconds": took_s, "figures": figures}, indent=1) + "\n"
         )
+    if fault is not None:
+        say(f"\nbench: {fault}")
+        return 2
     missed = below_the_gate(findings) if options.gate else []
     for text in missed:
         say(f"bench: {text}")

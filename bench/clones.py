@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from psycopg import Connection, sql
 
 from bench.errors import BenchError
-from bench.site import PHOTOMETRY, Site
+from bench.site import PHOTOMETRY, TARGETS, Site
 
 # The names of ZTF's objects may end with digits, its alerts' ids are texts: `c` counts the copies.
 NAMES = {
-    ("tom_targets_basetarget", "name"): "name || 'x' || c",
+    (TARGETS, "name"): "name || 'x' || c",
     ("tom_fink_finkobject", "object_id"): "object_id || 'x' || c",
     ("tom_fink_alert", "object_id"): "object_id || 'x' || c",
     ("tom_fink_alert", "alert_id"): "alert_id || lpad(c::text, 8, '0')",
 }
-ROOT, ALERTS = "tom_targets_basetarget", "tom_fink_alert"
+ROOT, ALERTS = TARGETS, "tom_fink_alert"
 NOT_CLONED = {"tom_fink_cutout"}  # gigabytes, and of no use to the storing of other alerts
 
 COLUMNS = (
@@ -55,13 +55,15 @@ def clone(site: Site, copies: int, points: int) -> None:
     """Make `copies` of each object of the site, with up to `points` rows of photometry each.
 
     Every table whose rows refer to objects, targets or alerts is copied. Indexes, unique constraints and
-    foreign keys are made again afterwards.
+    foreign keys are made again afterwards. The targets that were there lie evenly among all by their keys then, and
+    so do their points in the indexes: they are as far apart as if they had come over years.
     """
     connection = site.connection
     with connection.transaction():
         connection.execute("SET LOCAL maintenance_work_mem = '1GB'")
         tables = _tables(connection)
         with _without_indexes(connection, [table.name for table in tables]):
+            _spread(connection, copies + 1)
             made = {table.name: _copy(connection, table, copies, points) for table in tables}
         for table in tables:
             connection.execute(
@@ -98,6 +100,7 @@ def _tables(connection: Connection) -> list[_Table]:
             highest[name] = found
     if not {ROOT, ALERTS, PHOTOMETRY} <= highest.keys():
         raise BenchError("There is nothing to make copies of.")
+    highest[ROOT] = 1  # `_spread` leaves room behind each
     return [
         _Table(
             name,
@@ -112,6 +115,20 @@ def _tables(connection: Connection) -> list[_Table]:
         )
         for name in highest
     ]
+
+
+def _spread(connection: Connection, distance: int) -> None:
+    """Multiply the keys of targets. By way of negative ones, as one that is new could be an old one's."""
+    references = connection.execute(REFERENCES).fetchall()
+    places = [(ROOT, _column(connection, PRIMARY_KEY, ROOT)[0])]
+    places += [(table, column) for table, column, other in references if other == ROOT]
+    for factor in (-distance, -1):
+        for table, column in places:
+            connection.execute(
+                sql.SQL("UPDATE {table} SET {column} = {column} * {factor}").format(
+                    table=sql.Identifier(table), column=sql.Identifier(column), factor=sql.Literal(factor)
+                )
+            )
 
 
 def _column(connection: Connection, statement: str, table: str) -> list[str]:

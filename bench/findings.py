@@ -25,6 +25,11 @@ class Finding:
         return self.case, self.figure, self.baseline
 
     @property
+    def is_better_high(self) -> bool:
+        """Whether more of it is better: so it is with rates, and with nothing else that is measured here."""
+        return "/s" in self.figure
+
+    @property
     def value(self) -> float:
         """The median of the runs."""
         return median(self.values)
@@ -66,6 +71,9 @@ class Findings:
         for name in ("values", "baselines", "ratios"):
             getattr(known, name).extend(getattr(found, name))
         return found
+
+    def __len__(self) -> int:
+        return len(self._found)
 
     def __iter__(self):
         return iter(self._found.values())

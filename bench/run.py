@@ -22,8 +22,8 @@ class Sizes:
 
     decode_rounds: int = 5
     fastavro_messages: int = 200  # of a batch, one by one
-    objects: dict[str, int] = field(default_factory=lambda: {"lsst": 2_000, "ztf": 16_000})
-    orm_objects: dict[str, int] = field(default_factory=lambda: {"lsst": 12, "ztf": 300})
+    objects: dict[str, int] = field(default_factory=lambda: {"lsst": 1_200, "ztf": 8_000})
+    orm_objects: dict[str, int] = field(default_factory=lambda: {"lsst": 6, "ztf": 150})
     mixed: int = 1_600  # known objects of each survey, and as many new ones
     grown_targets: int = 1_000_000
     grown_points: int = 10

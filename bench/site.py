@@ -9,6 +9,7 @@ import psycopg
 from bench.errors import BenchError
 
 PHOTOMETRY = "tom_dataproducts_photometryreduceddatum"
+TARGETS = "tom_targets_basetarget"
 _SUMS = ("read", "stored", "duplicate", "rejected", "handled", "replayed", "lost", "skipped")
 _LEDGER = "SELECT {} FROM tom_fink_partitionledger".format(  # noqa: S608 - names of ours
     ", ".join(f"coalesce(sum({name}), 0)" for name in _SUMS)
@@ -52,6 +53,10 @@ class Site:
         cursor = self.connection.execute(statement)
         return cursor.fetchall() if cursor.description else []
 
+    def count(self, table: str) -> int:
+        """How many rows a table has."""
+        return self.ask(f"SELECT count(*) FROM {table}")[0][0]  # noqa: S608 - names of ours
+
     def ledger(self) -> Ledger:
         """How far the readers are."""
         return Ledger(*map(int, self.ask(_LEDGER)[0]))
@@ -78,6 +83,6 @@ class Site:
             PHOTOMETRY: self.points + self.cloned_points,
         }
         for table, number in wanted_rows.items():
-            found = self.ask(f"SELECT count(*) FROM {table}")[0][0]  # noqa: S608 - names of ours
+            found = self.count(table)
             if found != number:
                 raise BenchError(f"{table} has {found} rows, and should have {number}.")

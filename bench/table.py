@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from bench.findings import Finding
-from bench.lines import AT_MOST, BY_KEY, Line
+from bench.lines import BY_KEY, Line
 
 HEADER = ("case", "figure", "median", "worst", "baseline", "its median", "ratio", "worst", "goal", "")
 
@@ -30,7 +30,7 @@ def table(findings: Iterable[Finding], with_gate: bool = False) -> str:
 
 
 def _row(found: Finding, line: Line | None, with_gate: bool, is_first: bool) -> tuple[str, ...]:
-    worst = max if line and line.side == AT_MOST else min
+    worst = min if found.is_better_high else max
     wanted = None if line is None else line.gate if with_gate else line.goal
     return (
         found.case if is_first else "",

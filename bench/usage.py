@@ -1,5 +1,6 @@
 """What processes use: CPU time and peak memory."""
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -61,13 +62,15 @@ class Readers:
     def note_peaks(self) -> None:
         """Look at what each process has in memory, and ever had (VmHWM).
 
-        Pages of libraries are in memory once, whoever shows them as its own.
+        Pages of libraries are in memory once, whoever shows them as its own. So are the files in memory that a
+        reader and what decodes for it share; written and not mapped, they are in nobody's resident set.
         """
         for parent in self._parents:
-            looks = {pid: _resident(pid) for pid in (parent.pid, *_children(parent))}
+            pids = (parent.pid, *_children(parent))
+            looks = {pid: _resident(pid) for pid in pids}
             for pid, look in looks.items():
                 self.peaks[pid] = max(self.peaks.get(pid, 0), look["VmHWM"])
-            own = sum(look["RssAnon"] + look["RssShmem"] for look in looks.values())
+            own = sum(look["RssAnon"] for look in looks.values()) + sum(_shared_files(pids).values())
             self.peak = max(self.peak, own + max(look["RssFile"] for look in looks.values()))
 
     @property
@@ -95,7 +98,7 @@ def _children(parent: psutil.Process) -> list[int]:
 
 def _resident(pid: int) -> dict[str, int]:
     """Bytes by the names that /proc/pid/status has for them; zeros of a process that has ended."""
-    found = dict.fromkeys(("VmHWM", "RssAnon", "RssFile", "RssShmem"), 0)
+    found = dict.fromkeys(("VmHWM", "RssAnon", "RssFile"), 0)
     try:
         status = Path(f"/proc/{pid}/status").read_text()
     except (FileNotFoundError, ProcessLookupError):
@@ -104,4 +107,18 @@ def _resident(pid: int) -> dict[str, int]:
         name, _, value = line.partition(":")
         if name in found:
             found[name] = int(value.split()[0]) * 1024
+    return found
+
+
+def _shared_files(pids: Iterable[int]) -> dict[int, int]:
+    """Bytes that the files in memory (memfd) of these processes have, each once, by its inode."""
+    found = {}
+    for pid in pids:
+        try:
+            for opened in Path(f"/proc/{pid}/fd").iterdir():
+                if os.readlink(opened).startswith("/memfd:"):
+                    status = opened.stat()
+                    found[status.st_ino] = status.st_blocks * 512
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it was closed, or the process has ended
     return found

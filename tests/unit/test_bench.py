@@ -167,3 +167,30 @@ def test_the_ratio_of_rounds_is_theirs_and_not_that_of_the_medians():
     """Rounds of 2/1, 9/3 and 4/4."""
     found = Finding("c", "f", [2, 9, 4], "b", [1, 3, 4], [2, 3, 1])
     assert found.ratio == 2
+
+
+def test_a_file_in_memory_counts_once_though_two_processes_have_it_open():
+    """What is written to it and not mapped is in no process's resident set."""
+    shared = os.memfd_create("test")
+    child = subprocess.Popen(["sleep", "600"], pass_fds=[shared])
+    try:
+        readers = Readers([os.getpid()])
+        readers.note_peaks()
+        before, megabytes = readers.peak, 64
+        os.write(shared, bytes(megabytes * 1_000_000))
+        readers.note_peaks()
+        assert readers.peak - before == pytest.approx(megabytes * 1e6, rel=0.2)
+    finally:
+        child.kill()
+        child.wait()
+        os.close(shared)
+
+
+def test_the_worst_of_what_has_no_goal_is_the_largest_but_for_rates():
+    findings = Findings()
+    for value in (1.0, 2.0, 3.0):
+        findings.add("visit", "seconds to drain visit 1", value)
+        findings.add("mixed", "alerts/s", value)
+    _, drained, rate = table(findings).splitlines()
+    assert drained.split()[-2:] == ["2", "3"]
+    assert rate.split()[-2:] == ["2", "1"]
