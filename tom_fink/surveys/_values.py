@@ -2,12 +2,16 @@
 
 import json
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import polars as pl
 
 from tom_fink.decoding.decode import MESSAGE
 from tom_fink.fields import VALUE_LENGTH, label, number, pick
+
+SCHEMAS_KEPT = 32  # of those whose expressions are made: that takes as long as to work them out for a batch
+Columns = tuple[tuple[str, pl.DataType], ...]  # the items of a schema, which can be a key
 
 
 @dataclass(frozen=True)
@@ -23,7 +27,7 @@ class Value:
         """The name in the JSON."""
         return self.path.rpartition(".")[2]
 
-    def expression(self, schema: pl.Schema) -> pl.Expr:
+    def expression(self, schema: pl.Schema | dict) -> pl.Expr:
         """The value as an expression; null where missing."""
         if self.dtype == pl.String:
             return label(schema, self.path, VALUE_LENGTH)
@@ -37,17 +41,30 @@ def json_of(frame: pl.DataFrame, values: tuple[Value, ...]) -> pl.Series:
     `frame` is `flattened`. The length is bounded: the names are those of `values`, texts are cut, and nothing
     is nested.
     """
-    schema = frame.schema
+    return frame.select(_json(tuple(frame.schema.items()), values)).to_series()
+
+
+@lru_cache(maxsize=SCHEMAS_KEPT)
+def _json(columns: Columns, values: tuple[Value, ...]) -> pl.Expr:
+    """The JSON object as an expression."""
+    schema = dict(columns)
+    members = [
+        pl.lit(f"{json.dumps(value.name)}: ") + _as_json(value, schema)
+        for value in values
+        if value.path in schema
+    ]
     # With the message's index, or a frame of nothing but nulls would have one row, whatever its height.
-    columns = [value.expression(schema).alias(value.name) for value in values]
-    rows = frame.select(MESSAGE, *columns).drop(MESSAGE)
-    return pl.Series(
-        [
-            json.dumps({name: value for name, value in row.items() if value is not None}, allow_nan=False)
-            for row in rows.iter_rows(named=True)
-        ],
-        dtype=pl.String,
-    )
+    none = pl.when(pl.col(MESSAGE).is_not_null()).then(None).cast(pl.String)
+    return pl.lit("{") + pl.concat_str(none, *members, separator=", ", ignore_nulls=True) + pl.lit("}")
+
+
+def _as_json(value: Value, schema: dict[str, pl.DataType]) -> pl.Expr:
+    """A value as JSON; null where missing. Polars writes numbers so that they are read again to the last bit."""
+    found = value.expression(schema)
+    if value.dtype != pl.String:
+        return found.cast(pl.String)
+    # `label` has taken out what else JSON escapes.
+    return pl.lit('"') + found.str.replace_all(r"([\"\\])", r"\$1") + pl.lit('"')
 
 
 def maps_as_structs(frame: pl.DataFrame, maps: dict[str, tuple[str, ...]]) -> pl.DataFrame:

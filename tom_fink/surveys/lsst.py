@@ -1,6 +1,7 @@
 """Rubin alerts: times in MJD TAI (middle of exposure), signed difference fluxes in nJy."""
 
 import json
+from functools import lru_cache
 from typing import Any
 
 import polars as pl
@@ -44,7 +45,7 @@ from tom_fink.frames import (
 )
 from tom_fink.surveys._bodies import BODY_PROBLEM, aliases, body_name, is_no_body_name
 from tom_fink.surveys._names import RUBIN_ID, is_safe_name, page
-from tom_fink.surveys._values import Value, json_of
+from tom_fink.surveys._values import SCHEMAS_KEPT, Columns, Value, json_of
 
 NAME = "Rubin"
 PORTAL = "https://lsst.fink-portal.org/"
@@ -144,7 +145,7 @@ def points(rows: pl.DataFrame, kind: str | pl.Expr) -> pl.DataFrame:
 def _alerts(frame: pl.DataFrame) -> pl.DataFrame:
     # Read first, then worked with: an expression that is used five times would be worked out five times.
     flat = flattened(frame)
-    read = flat.select(pl.col(MESSAGE), *_fields(flat.schema)).with_columns(
+    read = flat.select(pl.col(MESSAGE), *_fields(tuple(flat.schema.items()))).with_columns(
         pl.when(pl.col("static_id").is_null()).then("body").alias("body"),
         history_length(frame, *HISTORIES).alias("points"),
     )
@@ -176,9 +177,11 @@ def _alerts(frame: pl.DataFrame) -> pl.DataFrame:
     return conform(_with_bodies(flat, alerts), ALERTS)
 
 
-def _fields(schema: pl.Schema) -> list[pl.Expr]:
+@lru_cache(maxsize=SCHEMAS_KEPT)
+def _fields(columns: Columns) -> list[pl.Expr]:
     """What is taken from the alert as it is. Ids are 0, and the records diaObject, ssSource and mpc_orbits
     full of nulls, where they do not apply."""
+    schema = dict(columns)
     fields = {
         "alert_id": pl.coalesce(
             identifier(schema, "diaSourceId"), identifier(schema, "diaSource.diaSourceId")

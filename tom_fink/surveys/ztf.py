@@ -1,5 +1,7 @@
 """ZTF alerts: times in JD UTC (start of exposure), difference magnitudes whose sign stands apart."""
 
+from functools import lru_cache
+
 import polars as pl
 
 from tom_fink.decoding.decode import MESSAGE
@@ -37,7 +39,7 @@ from tom_fink.frames import (
 )
 from tom_fink.surveys._bodies import BODY_PROBLEM, body_name, is_no_body_name
 from tom_fink.surveys._names import ZTF_ID_PROBLEM, is_ztf_id, page
-from tom_fink.surveys._values import Value, json_of, maps_as_structs
+from tom_fink.surveys._values import SCHEMAS_KEPT, Columns, Value, json_of, maps_as_structs
 
 NAME = "ZTF"
 PORTAL = "https://ztf.fink-portal.org/"
@@ -121,7 +123,7 @@ def points(rows: pl.DataFrame) -> pl.DataFrame:
 def _alerts(frame: pl.DataFrame) -> pl.DataFrame:
     # Read first, then worked with: an expression that is used five times would be worked out five times.
     flat = flattened(maps_as_structs(frame, MAPS))
-    read = flat.select(pl.col(MESSAGE), *_fields(flat.schema)).with_columns(
+    read = flat.select(pl.col(MESSAGE), *_fields(tuple(flat.schema.items()))).with_columns(
         _flux(pl.col("magpsf"), pl.col("is_positive")).alias("flux_njy"),
         history_length(frame, "prv_candidates").alias("points"),
     )
@@ -144,8 +146,10 @@ def _alerts(frame: pl.DataFrame) -> pl.DataFrame:
     return conform(alerts, ALERTS)
 
 
-def _fields(schema: pl.Schema) -> list[pl.Expr]:
+@lru_cache(maxsize=SCHEMAS_KEPT)
+def _fields(columns: Columns) -> list[pl.Expr]:
     """What is taken from the alert as it is."""
+    schema = dict(columns)
     is_known_body = pick(schema, "roid", pl.Int64) == ROID_KNOWN
     fields = {
         "alert_id": pl.coalesce(identifier(schema, "candid"), identifier(schema, "candidate.candid")),
