@@ -70,5 +70,9 @@ class ServiceUnavailable(ApiError):  # noqa: N818 - a state that is waited out
     """Fink's service cannot be reached, is out of order or too slow; the same query may help later."""
 
 
+class TooSlow(ServiceUnavailable):
+    """Fink's service, or what is before it, gave up on this query: asked for less it may be in time."""
+
+
 class BadAnswer(ApiError):  # noqa: N818 - named for the thing, as BadMessage is
     """What came back is no answer of Fink's API: no JSON, of another shape, too large, or a redirect."""

@@ -1,18 +1,19 @@
 """How often Fink is asked, how long it is waited for, and how a long run tells how far it is."""
 
 import io
+from itertools import pairwise
 
 import pytest
 from django.core.management.base import OutputWrapper
 
-from tests.fink_server import FinkServer, says
+from tests.fink_server import FinkServer, hangs_up, is_silent, says
 from tests.unit.test_search_run import ZTF_ID, ztf
 from tom_fink.api import ztf as ztf_api
 from tom_fink.backfill.client import GentleClient
 from tom_fink.backfill.pace import RateLimit
 from tom_fink.backfill.progress import Progress
 from tom_fink.backfill.report import Report
-from tom_fink.errors import QueryRefused, ServiceUnavailable
+from tom_fink.errors import QueryRefused, ServiceUnavailable, TooSlow
 from tom_fink.stopping import Stop
 
 
@@ -21,9 +22,15 @@ class Clock:
 
     def __init__(self):
         self.now = 1000.0
+        self.slept = []
 
     def __call__(self):
         return self.now
+
+    def sleep(self, seconds):
+        """The pauses of the rate."""
+        self.slept.append(seconds)
+        self.now += seconds
 
 
 @pytest.fixture
@@ -79,7 +86,7 @@ def server(monkeypatch):
 
 
 def client_of(server, clock, stop, **more):
-    return GentleClient(server.options(retries=0), RateLimit(60, clock), stop, **more)
+    return GentleClient(server.options(), RateLimit(60, clock), stop, clock=clock, sleep=clock.sleep, **more)
 
 
 QUERY = ztf_api.alerts(ZTF_ID)
@@ -90,7 +97,7 @@ def test_every_question_waits_its_turn(server, clock):
     with client_of(server, clock, stop) as client:
         for _ in range(3):
             assert client.get(QUERY).frame.height == 1
-    assert stop.waited == [0, 1, 1]
+    assert clock.slept == [0, 1, 1]
     assert client.asked == len(server.asked) == 3
 
 
@@ -99,7 +106,61 @@ def test_a_service_that_is_away_is_asked_again_after_growing_pauses(server, cloc
     server.faults = [says(503)] * 3
     with client_of(server, clock, stop, first_wait_s=5.0) as client:
         assert client.get(QUERY).frame.height == 1
-    assert [one for one in stop.waited if one] == [5, 10, 20]
+    assert stop.waited == [5, 10, 20]
+    assert len(server.asked) == 4, "the client below asks each time once, or the rate would not be kept"
+
+
+def test_a_connection_that_breaks_takes_a_turn_each_time(server, clock):
+    server.faults = [hangs_up] * 3
+    with client_of(server, clock, Waits(clock)) as client:
+        assert client.get(QUERY).frame.height == 1
+        assert client.asked == len(server.asked) == len(clock.slept) == 4
+
+
+def test_the_time_of_the_questions_counts(server, clock):
+    """A service that takes two minutes to say that it is away is not asked for half an hour."""
+
+    def slowly(handler):
+        clock.now += 100
+        says(503)(handler)
+
+    server.faults = [slowly] * 9
+    with (
+        client_of(server, clock, Waits(clock), give_up_after_s=150.0) as client,
+        pytest.raises(ServiceUnavailable),
+    ):
+        client.get(QUERY)
+    assert len(server.asked) == 3, "at 0 s, 5 s and 115 s"
+
+
+def test_what_was_waited_for_in_vain_is_asked_once_until_it_answers(server, clock):
+    stop = Waits(clock)
+    server.faults = [says(503)] * 4
+    with client_of(server, clock, stop, give_up_after_s=5.0) as client:
+        for _ in range(3):
+            with pytest.raises(ServiceUnavailable):
+                client.get(QUERY)
+        assert (stop.waited, len(server.asked)) == ([5], 4)
+        assert client.get(QUERY).frame.height == 1
+        server.faults = [says(503)]
+        assert client.get(QUERY).frame.height == 1
+    assert stop.waited == [5, 5]
+
+
+def test_who_can_ask_for_less_hears_at_once_that_it_is_too_slow(server, clock):
+    stop = Waits(clock)
+    server.faults = [says(504)]
+    with client_of(server, clock, stop) as client, pytest.raises(TooSlow):
+        client.get(QUERY, can_be_less=True)
+    server.faults = [says(503), says(504), is_silent]
+    with GentleClient(
+        server.options(timeout_s=0.3), RateLimit(60, clock), stop, clock=clock, sleep=clock.sleep
+    ) as client:
+        with pytest.raises(TooSlow):
+            client.get(QUERY, can_be_less=True)
+        assert stop.waited == [5], "for the one that is away"
+        with pytest.raises(TooSlow, match=r"within 0\.3 s"):
+            client.get(QUERY, can_be_less=True)
 
 
 def test_it_is_given_up_after_a_time(server, clock):
@@ -110,7 +171,7 @@ def test_it_is_given_up_after_a_time(server, clock):
         pytest.raises(ServiceUnavailable, match="out of order"),
     ):
         client.get(QUERY)
-    assert [one for one in stop.waited if one] == [5, 7]
+    assert stop.waited == [5, 7]
     assert len(server.asked) == 3
 
 
@@ -121,17 +182,20 @@ def test_what_is_refused_is_not_asked_again(server, clock):
     assert len(server.asked) == 1
 
 
-def test_a_stop_ends_the_waiting_and_the_rest_is_asked_without_pauses(server, clock):
-    stop = Waits(clock, set_at=4)
+def test_a_stop_ends_the_waiting_and_the_rate_is_kept(server, clock):
+    stop = Waits(clock, set_at=2)
     server.faults = [says(503)] * 3
     with client_of(server, clock, stop, first_wait_s=5.0) as client:
         with pytest.raises(ServiceUnavailable):
             client.get(QUERY)
-        # A turn, 5 s, a turn, and in the next 10 s the stop comes: once more then, and no more
-        assert (stop.waited, len(server.asked)) == ([0, 5, 0, 10], 3)
+        # 5 s, and in the next 10 s the stop comes: once more then, and no more
+        assert (stop.waited, len(server.asked)) == ([5, 10], 3)
+        asked_at = []
         for _ in range(3):
             client.get(QUERY)
-        assert len(stop.waited) == 4
+            asked_at.append(clock.now)
+    assert [later - before for before, later in pairwise(asked_at)] == [1, 1]
+    assert stop.waited == [5, 10]
 
 
 class Terminal(io.StringIO):

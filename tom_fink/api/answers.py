@@ -12,11 +12,12 @@ from typing import Any, NoReturn
 from tom_fink.api.options import SETTINGS
 from tom_fink.api.query import Query
 from tom_fink.api.rows import Rows, frame_of
-from tom_fink.errors import BadAnswer, QueryRefused, ServiceUnavailable
+from tom_fink.errors import BadAnswer, QueryRefused, ServiceUnavailable, TooSlow
 from tom_fink.fields import MAX_CUTOUT_BYTES
 from tom_fink.text import printable
 
 OUT_OF_ORDER = (408, 429, 502, 503, 504)
+TOO_SLOW = (408, 504)
 MAX_RECORDS = 200_000  # objects and lists in an answer; each takes some 200 bytes of memory
 SAID_LENGTH = 300
 GZIP, FITS = b"\x1f\x8b", b"SIMPLE"
@@ -119,7 +120,8 @@ def _check(query: Query, answer: Answer) -> None:
         address = printable(answer.location or "nowhere", 200)
         _bad(query, f"and sent us on to {address}, which is not followed (status {status})")
     if status in OUT_OF_ORDER:
-        raise ServiceUnavailable(query.problem(f"but is out of order (status {status})", TRY_LATER))
+        error = TooSlow if status in TOO_SLOW else ServiceUnavailable
+        raise error(query.problem(f"but is out of order (status {status})", TRY_LATER))
     if status == 404:
         setting = SETTINGS[query.survey]
         _refuse(query, f"and does not know it (status 404): {_said(answer)}", f"Check {setting}.")

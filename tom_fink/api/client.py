@@ -16,7 +16,7 @@ from tom_fink.api.answers import Answer
 from tom_fink.api.deadline import DeadlineAdapter
 from tom_fink.api.options import SETTINGS, ApiOptions
 from tom_fink.api.query import Query
-from tom_fink.errors import BadAnswer, ServiceUnavailable
+from tom_fink.errors import BadAnswer, ServiceUnavailable, TooSlow
 from tom_fink.text import printable
 
 logger = logging.getLogger(__name__)
@@ -118,7 +118,7 @@ class FinkClient:
         if is_late:
             happened = f"but did not answer within {self.options.timeout_s:g} s"
             # What it has looked up it keeps for a while, so that the same query gets further.
-            return ServiceUnavailable(query.problem(happened, "Ask for less, or ask the same again."))
+            return TooSlow(query.problem(happened, "Ask for less, or ask the same again."))
         address = self.options.base(query.survey)
         happened = f"but cannot be reached at {address} ({printable(_cause(fault), 200)})"
         advice = f"Try again in some minutes. If it stays so, check {SETTINGS[query.survey]} and the network."
