@@ -1,6 +1,7 @@
 """The alerts of a topic between two times, oldest first, in parts that are small enough to lose.
 
-Fink gives the newest rows of an interval and has no pages: an interval that has more is halved.
+Fink gives the newest rows of an interval and has no pages: an interval that has more is halved. So is one whose
+answer is too large, or does not come in time.
 """
 
 from collections.abc import Iterator
@@ -10,10 +11,10 @@ from datetime import datetime, timedelta
 import polars as pl
 
 from tom_fink.api import checks
-from tom_fink.api.client import FinkClient
+from tom_fink.backfill.client import GentleClient
 from tom_fink.backfill.topics import Source
 from tom_fink.decoding.decode import MESSAGE
-from tom_fink.errors import BadAnswer, QueryRefused
+from tom_fink.errors import BadAnswer, QueryRefused, TooSlow
 from tom_fink.frames import DETECTIONS, Tidy
 from tom_fink.search.aliases import other_names
 from tom_fink.search.answered import counted, joined, tidied
@@ -22,7 +23,8 @@ from tom_fink.search.fetch import OBJECTS_AT_ONCE, light_curves
 FIRST_SPAN = timedelta(days=1)
 LONGEST_SPAN = timedelta(days=8)
 SHORTEST_SPAN = timedelta(seconds=2)  # Fink takes whole seconds
-SHORTEST_READ = timedelta(hours=1)  # an answer that cannot be read may be too large; below this it is not
+SHORTEST_READ = timedelta(hours=1)  # what cannot be read or is late may be too large; below this it is not
+LONGER_AFTER = 8  # intervals that were in time, before a longer one is tried again
 ALERTS_OF_A_PART = 100
 
 
@@ -39,7 +41,7 @@ def parts_between(
     source: Source,
     start: datetime,
     stop: datetime,
-    client: FinkClient,
+    client: GentleClient,
     *,
     size: int = ALERTS_OF_A_PART,
     n: int = checks.MAX_ROWS,
@@ -48,16 +50,18 @@ def parts_between(
 
     The last part's `until` is `stop`. n: rows of an answer. Raises the errors of the client.
     """
-    span = FIRST_SPAN
+    span, longest, in_time = FIRST_SPAN, LONGEST_SPAN, 0
     while start < stop:
         end = min(start + span, stop)
         is_shortest = end - start <= SHORTEST_SPAN
+        can_be_less = end - start > SHORTEST_READ
         try:
-            window = _window(source, start, end, client, n)
-        except BadAnswer:
-            if end - start <= SHORTEST_READ:
+            window = _window(source, start, end, client, n, can_be_less)
+        except (BadAnswer, TooSlow):
+            if not can_be_less:
                 raise
-            span = (end - start) / 2
+            span = longest = max((end - start) / 2, SHORTEST_READ)
+            in_time = 0
             continue
         if window.is_cut and not is_shortest:
             span = max((end - start) / 2, SHORTEST_SPAN)
@@ -67,12 +71,15 @@ def parts_between(
             problems += (f"Fink has more than {n} alerts of {start:%Y-%m-%d %H:%M:%S} and sends no more.",)
         yield from _sliced(window.tidy, end, size, problems)
         start = end
+        in_time += 1
+        if in_time % LONGER_AFTER == 0:
+            longest = min(2 * longest, LONGEST_SPAN)
         if window.rows < n // 4:
-            span = min(2 * span, LONGEST_SPAN)
+            span = min(2 * span, longest)
 
 
 def with_histories(
-    source: Source, part: Part, client: FinkClient, fetched: set[str], *, aliases: bool = False
+    source: Source, part: Part, client: GentleClient, fetched: set[str], *, aliases: bool = False
 ) -> tuple[Part, dict[str, tuple[str, ...]]]:
     """A part with the whole light curves of its objects, as the stream's alerts have them, and their other names.
 
@@ -85,20 +92,32 @@ def with_histories(
     points = [part.tidy.detections]
     newest = static.sort("observed_at", "alert_id").group_by("object_id").agg(pl.col(MESSAGE).last())
     for at in range(0, len(ids), OBJECTS_AT_ONCE):
-        some = ids[at : at + OBJECTS_AT_ONCE]
-        try:
-            curves = light_curves(source.survey, some, client)
-        except (QueryRefused, BadAnswer) as error:
-            problems.append(str(error))
-            continue
-        fetched.update(some)
-        points.append(curves.drop(MESSAGE).join(newest, on="object_id").select(list(DETECTIONS)))
+        curves, came, said = _curves(source.survey, ids[at : at + OBJECTS_AT_ONCE], client)
+        fetched.update(came)
+        problems += said
+        points += [one.drop(MESSAGE).join(newest, on="object_id").select(list(DETECTIONS)) for one in curves]
     names = {}
     if aliases and ids:
         named, said = other_names(source.survey, alerts.filter(pl.col("object_id").is_in(ids)), client)
         names, problems = named, [*problems, *said]
     tidy = Tidy(alerts, pl.concat(points).unique(maintain_order=True))
     return Part(tidy, part.until, counted(problems)), names
+
+
+def _curves(
+    survey: str, ids: list[str], client: GentleClient
+) -> tuple[list[pl.DataFrame], list[str], list[str]]:
+    """The light curves of some objects, whose they are, and what went wrong; those that fail together one by one."""
+    try:
+        return [light_curves(survey, ids, client)], ids, []
+    except (QueryRefused, BadAnswer) as error:
+        if len(ids) == 1:
+            return [], [], [str(error)]
+    curves, came, problems = [], [], []
+    for one in ids:
+        some, its, said = _curves(survey, [one], client)
+        curves, came, problems = [*curves, *some], [*came, *its], [*problems, *said]
+    return curves, came, problems
 
 
 @dataclass(frozen=True)
@@ -109,12 +128,14 @@ class _Window:
     problems: tuple[str, ...]
 
 
-def _window(source: Source, start: datetime, end: datetime, client: FinkClient, n: int) -> _Window:
+def _window(
+    source: Source, start: datetime, end: datetime, client: GentleClient, n: int, can_be_less: bool
+) -> _Window:
     found, count, is_cut = [], 0, False
-    for query in source.queries(start, end, n):
-        came = client.get(query)
+    for label, query in source.queries(start, end, n):
+        came = client.get(query, can_be_less=can_be_less)
         is_cut = is_cut or came.may_be_cut
-        found.append(tidied(source.belongs(came.frame), count))
+        found.append(tidied(source.belongs(came.frame, label), count))
         count += came.frame.height
         if is_cut and end - start > SHORTEST_SPAN:
             break  # the rest is asked for with the shorter interval
@@ -128,6 +149,6 @@ def _sliced(tidy: Tidy, end: datetime, size: int, problems: tuple[str, ...]) -> 
     for at in starts:
         some = alerts.slice(at, size)
         points = tidy.detections.filter(pl.col(MESSAGE).is_in(some[MESSAGE].implode()))
-        is_last = at + size >= alerts.height
-        until = end if is_last else alerts["observed_at"][at + size]
-        yield Part(Tidy(some, points), until, problems if is_last else ())
+        until = end if at + size >= alerts.height else alerts["observed_at"][at + size]
+        # With the first, as a run may be stopped before the last.
+        yield Part(Tidy(some, points), until, () if at else problems)
