@@ -20,10 +20,10 @@ from tom_targets.models import BaseTarget, TargetList, TargetName
 from tests.contents import assert_same, contents
 from tests.fink_server import FinkServer, says
 from tests.unit.test_search_run import JD, OTHER_ID, ZTF_ID, day, rubin, ztf
-from tom_fink.api.client import FinkClient
 from tom_fink.api.options import ApiOptions
 from tom_fink.backfill import client as gentle
 from tom_fink.backfill import fill
+from tom_fink.backfill.pace import RateLimit
 from tom_fink.backfill.topics import Source
 from tom_fink.backfill.windows import parts_between
 from tom_fink.decoding.decode import Message
@@ -33,6 +33,7 @@ from tom_fink.simulate import serialise, simulated_alerts
 from tom_fink.simulate.observations import mjd_of
 from tom_fink.simulate.service import simulated_service
 from tom_fink.simulate.service.feed import visits
+from tom_fink.stopping import Stop
 from tom_fink.store import store_messages
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("no_proxy")]
@@ -76,6 +77,10 @@ def run(**options) -> str:
     given = FAST | {"topic": SN, "since": "2026-03-22", "until": "2026-03-25"} | options
     call_command("backfill", stdout=out, stderr=err, **given)
     return out.getvalue() + err.getvalue()
+
+
+def client_of(options: ApiOptions, **more) -> gentle.GentleClient:
+    return gentle.GentleClient(options, RateLimit(1e9), Stop(), **({"first_wait_s": 0.01} | more))
 
 
 def forget_all() -> None:
@@ -182,6 +187,52 @@ def test_a_class_that_is_wider_than_the_topic(server):
     assert delivered(SN) == {"2", "4"}
 
 
+RANKED = {
+    # Beside a supernova of Fink's, what outranks it; the scores that tell are served with every class.
+    "Kilonova candidate": {"d:snn_sn_vs_all": 0.8, "d:rf_kn_vs_nonkn": 0.7, "d:roid": 0},
+    "Ambiguous": {"d:snn_snia_vs_nonia": 0.8, "d:mulens": 0.5, "d:roid": 0},
+    "Tracklet": {"d:snn_sn_vs_all": 0.8, "d:tracklet": "TRCK_20260322_040000_00", "d:roid": 1},
+}
+
+
+@pytest.mark.parametrize("label", RANKED)
+def test_an_alert_whose_class_ranks_above_the_topic_s(server, label):
+    more = {"i:ndethist": 5, "i:jdstarthist": JD - 3, "d:classification": label}
+    scores = RANKED[label] | more
+    server.rows["ztf", "latests"] = [
+        ztf(1, **scores),
+        ztf(2, **scores | {"d:snn_sn_vs_all": 0.2, "d:snn_snia_vs_nonia": 0.0}),
+        ztf(3, **scores | {"d:roid": 3}),
+        ztf(4, **scores | {"i:jdstarthist": JD - 100}),
+        ztf(5, **more),  # without the scores, it is not known to be one
+    ]
+    run(no_light_curves=True)
+    assert delivered(SN) == {"1"}
+
+
+@pytest.mark.parametrize(
+    ("topic", "label", "sent", "other"),
+    [
+        ("early_sn", "Kilonova candidate", {"d:rf_snia_vs_nonia": 0.6, "d:snn_sn_vs_all": 0.6}, {"i:ndethist": 21}),
+        ("early_sn", "Early SN Ia candidate", {"i:drb": 0.9}, {"i:drb": 0.4}),
+        ("kn", "Ambiguous", {"d:rf_kn_vs_nonkn": 0.6}, {"d:rf_kn_vs_nonkn": 0.4}),
+        ("kn", "Kilonova candidate", {"i:jdstarthist": JD - 4}, {"i:jdstarthist": JD - 6}),
+        ("microlensing", "Ambiguous", {"d:mulens": 0.1}, {"d:mulens": 0.0}),
+        ("microlensing", "Early SN Ia candidate", {"d:mulens": 0.1}, {"d:mulens": 0.0}),
+        ("sso_ztf", "Ambiguous", {"d:roid": 3}, {"d:roid": 2}),
+        ("sso_fink", "Tracklet", {"d:roid": 2}, {"d:roid": 1}),
+    ],
+)  # fmt: skip
+def test_each_filter_s_own_cuts(server, topic, label, sent, other):
+    topic = f"fink_{topic}_candidates_ztf"
+    base = {"d:classification": label} | sent
+    server.rows["ztf", "latests"] = [ztf(1, **base), ztf(2, OTHER_ID, **base | other)]
+    said = run(topic=topic, no_light_curves=True)
+    assert delivered(topic) == {"1"}
+    assert f"{topic} is filled from class" in said
+    assert "Not found are alerts whose class is a type of SIMBAD's" in said
+
+
 def test_other_names(server):
     server.rows["ztf", "latests"] = [ztf(1)]
     record = {"d:fullname": "SN 2026abc", "d:internalname": ZTF_ID, "d:ra": 150.1, "d:declination": 2.21}
@@ -196,7 +247,7 @@ def test_other_names(server):
 
 def test_an_interval_that_has_more_than_fink_sends_is_halved(stand_in):
     source = Source(SN, "ztf", ("SN candidate",))
-    with FinkClient(ApiOptions.from_settings()) as client:
+    with client_of(ApiOptions.from_settings()) as client:
         whole = list(parts_between(source, START, START + timedelta(days=3), client, size=20))
         cut = list(parts_between(source, START, START + timedelta(days=3), client, size=20, n=30))
     ids = [one for part in whole for one in part.tidy.alerts["alert_id"]]
@@ -214,7 +265,7 @@ def test_an_interval_that_has_more_than_fink_sends_is_halved(stand_in):
 def test_more_at_once_than_fink_sends_is_a_problem_and_no_endless_run(server):
     server.rows["ztf", "latests"] = [ztf(candid) for candid in range(1, 21)]
     source = Source(SN, "ztf", ("SN candidate",))
-    with FinkClient(server.options()) as client:
+    with client_of(server.options()) as client:
         parts = list(parts_between(source, day(0), day(0) + timedelta(seconds=8), client, n=10))
     said = [problem for part in parts for problem in part.problems]
     assert "Fink has more than 10 alerts of 2026-03-22 00:00:00 and sends no more." in said
@@ -224,13 +275,42 @@ def test_an_answer_that_is_too_large_is_asked_for_in_halves(server):
     server.rows["ztf", "latests"] = [ztf(1)]
     server.faults = [says(200, b" " * 3_000_000)]
     source = Source(SN, "ztf", ("SN candidate",))
-    with FinkClient(server.options(max_bytes=1_000_000)) as client:
+    with client_of(server.options(max_bytes=1_000_000)) as client:
         (first, *_) = parts_between(source, day(0), day(1), client)
     assert first.until == day(0.5)
     assert [asked.payload["stopdate"] for asked in server.asked[:2]] == [
         "2026-03-23 00:00:00",
         "2026-03-22 12:00:00",
     ]
+
+
+def test_an_interval_that_is_too_slow_is_halved_before_it_is_waited_for(server):
+    """A day always takes too long, and an hour does not. It is not tried again at once what was too long."""
+    server.rows["ztf", "latests"] = [ztf(1)]
+    answered, spans = server.answer, []
+
+    def slow(survey, endpoint, payload):
+        start, stop = (datetime.fromisoformat(payload[name]) for name in ("startdate", "stopdate"))
+        spans.append((stop - start) / timedelta(hours=1))
+        return (504, "text/html", b"") if spans[-1] > 6 else answered(survey, endpoint, payload)
+
+    server.answer = slow
+    source = Source(SN, "ztf", ("SN candidate",))
+    with client_of(server.options(), give_up_after_s=0.0) as client:
+        parts = list(parts_between(source, day(0), day(3), client))
+    assert parts[-1].until == day(3)
+    assert spans[:5] == [24, 12, 6, 6, 6]
+    assert spans.count(12) == 2, "again after eight that were in time"
+
+
+def test_an_hour_that_is_too_slow_is_waited_for(server):
+    server.rows["ztf", "latests"] = [ztf(1)]
+    server.faults = [says(504)] * 3
+    source = Source(SN, "ztf", ("SN candidate",))
+    with client_of(server.options()) as client:
+        (part,) = parts_between(source, day(0), day(1 / 24), client)
+    assert part.tidy.alerts.height == 1
+    assert len(server.asked) == 4
 
 
 def test_an_answer_that_is_none_ends_it(server):
@@ -260,7 +340,7 @@ def test_a_run_that_was_killed_goes_on(stand_in, topic, monkeypatch):
     def killed(*args):
         if len(calls) == 2:
             raise Killed
-        calls.append(args[2].until)
+        calls.append(args[1].until)
         store(*args)
 
     with monkeypatch.context() as patched:
@@ -293,7 +373,72 @@ def test_a_crash_in_a_part_leaves_the_part_before(stand_in, monkeypatch):
     ):
         run()
     assert Alert.objects.count() == 20
-    assert Backfill.objects.get().done_until == calls[0][2]
+    assert Backfill.objects.get().done_until == calls[0][1]
+
+
+def test_a_run_does_not_step_over_what_is_not_loaded_yet(server):
+    """ZTF's alerts are loaded once a day, after the night: a run that stops goes on from before it."""
+    now = datetime.now(UTC)
+    answered = server.answer
+    server.answer = lambda survey, endpoint, payload: (
+        (503, "text/html", b"")
+        if payload["startdate"] > f"{now - timedelta(hours=30):%Y-%m-%d %H:%M:%S}"
+        else answered(survey, endpoint, payload)
+    )
+    since = (now - timedelta(days=2)).isoformat()
+    with pytest.raises(CommandError, match="out of order"):
+        run(since=since, until=None, give_up_after=0.05)
+    found = Backfill.objects.get()
+    assert timedelta(hours=35.9) < now - found.done_until < timedelta(hours=36.1)
+    server.answer = answered
+    server.asked.clear()
+    said = run(since=since, until=None)
+    assert server.asked[0].payload["startdate"] == f"{found.done_until:%Y-%m-%d %H:%M:%S}"
+    assert "Fink's ZTF service may need 36 hours to have an alert. For those after " in said
+    assert not Backfill.objects.exists(), "who asks again asks anew"
+    assert "may need" not in run(), "all of that is old"
+
+
+def test_nothing_is_kept_of_a_run_that_is_too_fresh(server):
+    server.rows["lsst", "tags"] = []
+    since = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
+    source = Source(HOSTLESS, "lsst", ("hostless_candidate",))
+    assert source.loaded_within == timedelta(hours=2)
+    said = run(topic=HOSTLESS, since=since, until=None)
+    assert "Fink's Rubin service may need 2 hours" in said
+    assert not Backfill.objects.exists()
+
+
+def test_a_run_that_stores_more_does_not_go_on_from_one_that_stored_less(server):
+    server.rows["ztf", "latests"] = [ztf(1)]
+    Backfill.objects.create(topic=SN, since=day(0), done_until=day(2), light_curves=False)
+    assert "Going on" not in run()
+    assert server.asked[0].payload["startdate"] == "2026-03-22 00:00:00"
+    assert Backfill.objects.get().done_until == day(2), "the other one is not ended"
+    assert "Going on from 2026-03-24" in run(no_light_curves=True)
+    assert not Backfill.objects.exists()
+    Backfill.objects.create(topic=SN, since=day(0), done_until=day(2))
+    assert "Going on" not in run(aliases=True)
+
+
+def test_a_shorter_run_leaves_the_place_of_a_longer_one(server):
+    Backfill.objects.create(topic=SN, since=day(0), done_until=day(2))
+    said = run(until="2026-03-23")
+    assert (
+        "An earlier run has come to 2026-03-24 00:00:00 UTC: nothing is asked. --afresh asks again." in said
+    )
+    assert server.asked == []
+    assert Backfill.objects.get().done_until == day(2)
+
+
+def test_what_is_wrong_with_an_interval_is_told_with_its_first_part(server):
+    """A run may be stopped before the last."""
+    server.rows["ztf", "latests"] = [ztf(candid, days=candid / 100) for candid in range(9, 0, -1)]
+    server.rows["ztf", "latests"][0]["i:ra"] = None
+    source = Source(SN, "ztf", ("SN candidate",))
+    with client_of(server.options()) as client:
+        parts = list(parts_between(source, day(0), day(1), client, size=3))
+    assert [len(part.problems) for part in parts] == [1, 0, 0]
 
 
 def test_afresh(server):
@@ -359,7 +504,7 @@ def test_a_signal_in_the_middle_of_a_process(stand_in, tmp_path, number):
 def test_a_service_that_comes_back_is_waited_for(server, monkeypatch, caplog):
     monkeypatch.setattr(gentle.GentleClient.__init__, "__defaults__", (gentle.GIVE_UP_AFTER_S, 0.01))
     server.rows["ztf", "latests"] = [ztf(1)]
-    server.faults = [says(503)] * 9  # the client itself asks four times
+    server.faults = [says(503)] * 2
     assert "1 target, 1 alert" in run()
     assert caplog.text.count("Asking again in") == 2
 
@@ -386,14 +531,18 @@ def test_a_service_that_stays_away_is_given_up_and_the_run_goes_on_later(server)
 
 
 def test_light_curves_that_are_refused_are_a_problem(server):
+    """Of ten that are asked for together, those of the others come."""
     server.rows["ztf", "latests"] = [ztf(2, OTHER_ID, 0.1), ztf(1)]
+    server.rows["ztf", "objects"] = [ztf(1), ztf(3, days=-5)]
     answered = server.answer
     server.answer = lambda survey, endpoint, payload: (
-        says_500() if endpoint == "objects" else answered(survey, endpoint, payload)
+        says_500()
+        if endpoint == "objects" and OTHER_ID in payload["objectId"]
+        else answered(survey, endpoint, payload)
     )
     said = run(until="2026-03-22T12:00")
-    assert "2 targets, 2 alerts, 2 points, 0 aliases, 1 problem." in said
-    assert f"was asked for the light curve of {ZTF_ID}, {OTHER_ID} and failed (status 500)" in said
+    assert "2 targets, 2 alerts, 3 points, 0 aliases, 1 problem." in said
+    assert f"was asked for the light curve of {OTHER_ID} and failed (status 500)" in said
 
 
 def says_500():

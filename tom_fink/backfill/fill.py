@@ -8,25 +8,27 @@ from django.db import transaction
 from tom_targets.models import TargetName
 
 from tom_fink.backfill.report import Report
-from tom_fink.backfill.state import keep
+from tom_fink.backfill.state import Run, keep
 from tom_fink.backfill.windows import Part
 from tom_fink.models import TopicAlert
 from tom_fink.store import Stored, store_found
 
 
 def store_part(
-    topic: str, since: datetime, part: Part, names: Mapping[str, tuple[str, ...]], report: Report
+    run: Run, part: Part, loaded_until: datetime, names: Mapping[str, tuple[str, ...]], report: Report
 ) -> None:
-    """Store a part's alerts as of `topic`, and how far the run has come, in one transaction.
+    """Store a part's alerts as of the run's topic, and how far the run has come, in one transaction.
 
-    Counts in `report` what is new. Raises the database's errors; then nothing is stored.
+    loaded_until: what is after it may not be in Fink's databases yet, so that the run will go on from there at the
+    latest. Counts in `report` what is new. Raises the database's errors; then nothing is stored.
     """
-    alerts = part.tidy.alerts
+    topic, alerts = run.topic, part.tidy.alerts
     with transaction.atomic():
         known = _listed(topic, alerts)
         named = count_names(alerts, names)
         stored = store_found(part.tidy, names, topic=topic)
-        keep(topic, since, part.until)
+        if (done_until := min(part.until, loaded_until)) > run.since:
+            keep(run, done_until)
         listed, aliases = _listed(topic, alerts) - known, count_names(alerts, names) - named
     report.listed += listed
     add(report, stored, aliases)

@@ -1,6 +1,7 @@
 """Where the runs stopped, in the database: with the rows that it tells of, and for whichever machine goes on."""
 
 from collections.abc import Collection
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
 from django.db.models import QuerySet
@@ -9,20 +10,30 @@ from tom_targets.models import BaseTarget
 from tom_fink.models import Backfill, TargetRefresh
 
 
-def resumed_at(topic: str, since: datetime) -> datetime | None:
-    """Up to where an earlier run that began at `since` has come; None if there is none, or it ended."""
-    found = Backfill.objects.filter(topic=topic, since=since)
-    return found.values_list("done_until", flat=True).first()
+@dataclass(frozen=True)
+class Run:
+    """What tells a backfill from another one: what it stores, and from when on."""
+
+    topic: str
+    since: datetime
+    light_curves: bool = True
+    aliases: bool = False
 
 
-def keep(topic: str, since: datetime, done_until: datetime) -> None:
+def resumed_at(run: Run) -> datetime | None:
+    """Up to where an earlier run of this kind has come; None if there is none, or it ended."""
+    return Backfill.objects.filter(**asdict(run)).values_list("done_until", flat=True).first()
+
+
+def keep(run: Run, done_until: datetime) -> None:
     """Note how far a run has come."""
-    Backfill.objects.update_or_create(topic=topic, since=since, defaults={"done_until": done_until})
+    Backfill.objects.update_or_create(**asdict(run), defaults={"done_until": done_until})
 
 
-def forget(topic: str, since: datetime) -> None:
-    """Note that a run has ended, or is to begin anew."""
-    Backfill.objects.filter(topic=topic, since=since).delete()
+def forget(run: Run, until: datetime | None = None) -> None:
+    """Note that a run has ended at `until`, or is to begin anew. One that came further than that is kept."""
+    found = Backfill.objects.filter(**asdict(run))
+    (found if until is None else found.filter(done_until__lte=until)).delete()
 
 
 def stale(targets: QuerySet, older_than: timedelta, now: datetime) -> QuerySet:

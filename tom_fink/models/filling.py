@@ -6,14 +6,23 @@ from tom_targets.models import BaseTarget
 
 
 class Backfill(models.Model):
-    """A backfill that has not ended yet. It is removed when it ends: who fills the same gap again asks anew."""
+    """A backfill that has not ended yet. It is removed when it ends: who fills the same gap again asks anew.
+
+    One that stores less of the same alerts is another one.
+    """
 
     topic = models.CharField(max_length=249)
     since = models.DateTimeField(help_text=_("Where it began"))
+    light_curves = models.BooleanField(default=True)
+    aliases = models.BooleanField(default=False)
     done_until = models.DateTimeField(help_text=_("All alerts before it are stored"))
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["topic", "since"], name="tom_fink_backfill_once")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["topic", "since", "light_curves", "aliases"], name="tom_fink_backfill_once"
+            )
+        ]
 
     def __str__(self):
         return f"{self.topic} since {self.since:%Y-%m-%d %H:%M}"

@@ -1,6 +1,6 @@
 """backfill: fetch from Fink's databases the alerts of a topic that the stream did not bring."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from django.core.management.base import CommandError
 from django.db import reset_queries
@@ -14,6 +14,8 @@ from tom_fink.backfill.windows import parts_between, with_histories
 from tom_fink.text import printable
 
 from ._filling import FillingCommand
+
+HOUR = timedelta(hours=1)
 
 
 class Command(FillingCommand):
@@ -55,23 +57,34 @@ class Command(FillingCommand):
         topic = source.topic
         if source.note:
             self.stdout.write(source.note)
+        loaded_until = now - source.loaded_within
+        if until > loaded_until:
+            self.stdout.write(
+                f"Fink's {OF_SURVEY[source.survey]} service may need {source.loaded_within / HOUR:.0f} hours to have an "
+                f"alert. For those after {loaded_until:%Y-%m-%d %H:%M} UTC run this again later."
+            )
+        run = state.Run(topic, since, not options["no_light_curves"], options["aliases"])
         if options["afresh"]:
-            state.forget(topic, since)
-        start = state.resumed_at(topic, since)
-        if start is not None:
+            state.forget(run)
+        start = state.resumed_at(run)
+        if start is not None and start >= until:
+            self.stdout.write(
+                f"An earlier run has come to {start:%Y-%m-%d %H:%M:%S} UTC: nothing is asked. --afresh asks again."
+            )
+        elif start is not None:
             self.stdout.write(f"Going on from {start:%Y-%m-%d %H:%M:%S} UTC.")
         fetched: set[str] = set()
         for part in parts_between(source, start or since, until, client):
             names = {}
-            if not options["no_light_curves"]:
-                part, names = with_histories(source, part, client, fetched, aliases=options["aliases"])
-            store_part(topic, since, part, names, report)
+            if run.light_curves:
+                part, names = with_histories(source, part, client, fetched, aliases=run.aliases)
+            store_part(run, part, loaded_until, names, report)
             reset_queries()  # DEBUG keeps them all
             done = (part.until - since) / (until - since)
             progress.show(done, f"{topic} until {part.until:%Y-%m-%d %H:%M}: {report}")
             if stop.is_set() and part.until < until:
                 return False
-        state.forget(topic, since)
+        state.forget(run, until)
         return True
 
 
