@@ -3,6 +3,7 @@
 import pytest
 from django.contrib.auth.models import Group, User
 from django.core.cache import cache
+from django.core.management import call_command
 from django.urls import reverse
 from guardian.shortcuts import get_objects_for_user
 from tom_alerts.alerts import get_service_classes
@@ -234,12 +235,45 @@ def test_nothing_found(client, observer, server):
     assert "Nothing was found." in page
 
 
+def run_command(capsys) -> str:
+    call_command("runbrokerquery", "mine")
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize("given", [{"object_ids": f"{ZTF_ID} {OTHER_ID}"}, {"body": "8467"}])
+def test_the_command_of_tom_alerts(client, observer, server, capsys, given):
+    query = saved(client, **given)
+    said = run_command(capsys)
+    names = set(BaseTarget.objects.values_list("name", flat=True))
+    assert names == set(given.get("body", given.get("object_ids")).split())
+    for name in names:
+        assert f"Created target: {name}" in said
+    assert said.endswith("Finished creating targets\n")
+    said = run_command(capsys)
+    for name in names:
+        assert f"WARNING for {name}: " in said
+        assert f"There is a target with the name or alias {name} already." in said
+    assert BaseTarget.objects.count() == len(names)
+    assert query.parameters["survey"] == "ztf"
+
+
+def test_the_command_says_what_went_wrong(client, observer, server, capsys, caplog):
+    saved(client, object_ids=ZTF_ID)
+    server.faults = [says(500)] * 9
+    assert run_command(capsys) == "Finished creating targets\n"
+    assert "Fink's ZTF service was asked for the alerts of" in caplog.text
+
+
+def test_all_of_a_query_are_saved_at_once(server):
+    targets = FinkBroker().fetch_and_save_all({"survey": "ztf", "object_ids": f"{ZTF_ID} {OTHER_ID}"})
+    assert {target.name for target in targets} == {ZTF_ID, OTHER_ID}
+
+
 def test_without_the_pages(server):
     """What else of TOM Toolkit may call."""
     broker = FinkBroker()
-    alerts, said = broker.fetch_alerts({"survey": "ztf", "object_ids": ZTF_ID})
-    (alert,) = alerts
-    assert said == ""
+    (alert,) = broker.fetch_alerts({"survey": "ztf", "object_ids": ZTF_ID})
+    assert broker.get_broker_context_data() == {"broker_feedback": ""}
     assert broker.fetch_alert(broker.to_generic_alert(alert).id)["object"] == alert["object"]
     assert broker.fetch_alert("ztf:8467")["object"]["object_key"] == "8467"
     assert broker.fetch_alert("ztf:ZTF26zzzzzzz") is None

@@ -35,11 +35,10 @@ def test_a_tom_with_tom_alerts_lists_it(tmp_path):
         "from tom_alerts.alerts import get_service_class, GenericBroker\n"
         "broker = get_service_class('Fink')()\n"
         "assert isinstance(broker, GenericBroker)\n"
-        "alerts, feedback = broker.fetch_alerts({})\n"
-        "assert list(alerts) == []\n"
-        "print(feedback)\n",
+        "assert list(broker.fetch_alerts({})) == []\n"
+        "print(broker.get_broker_context_data([])['broker_feedback'])\n",
     )
-    assert printed == "Say what to search for: an id, a place, a name, a class or tag, dates.\n"
+    assert printed == "Say what to search for: an id, a place, a name, a class or tag, dates.<br>\n"
 
 
 def test_it_imports_in_a_tom_without_tom_alerts(tmp_path):

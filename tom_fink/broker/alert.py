@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
+from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from tom_alerts.alerts import GenericAlert
 from tom_targets.models import BaseTarget, Target, TargetName
@@ -79,13 +80,19 @@ class FinkAlert(GenericAlert):
 
 
 def _taken(name: str) -> Target:
-    """What stands for a target that is there already: TOM Toolkit says so where saving raises `IntegrityError`."""
-    target = Target(name=name)
+    """What stands for a target that is there already, so that TOM Toolkit says so.
+
+    Its page does where saving raises `IntegrityError`, its command where cleaning raises `ValidationError`.
+    """
+    target, said = Target(name=name), f"There is a target with the name or alias {name} already."
 
     def save(*args: Any, **kwargs: Any) -> None:
-        raise IntegrityError(f"There is a target with the name or alias {name} already.")
+        raise IntegrityError(said)
 
-    target.save = save
+    def full_clean(*args: Any, **kwargs: Any) -> None:
+        raise ValidationError(said)
+
+    target.save, target.full_clean = save, full_clean
     return target
 
 

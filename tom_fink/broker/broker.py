@@ -2,10 +2,10 @@
 
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html_join
 from tom_alerts.alerts import GenericBroker
 from tom_targets.models import BaseTarget
 
@@ -31,22 +31,38 @@ class FinkBroker(GenericBroker):
     form = FinkQueryForm
     score_description = "Number of alerts of the object; at least so many, where Fink does not tell."
 
-    def fetch_alerts(self, parameters: dict[str, Any]) -> tuple[Iterator[Result], str]:
-        """The objects that a query finds, and what there is to say of it, as HTML: the page shows it as it is."""
+    def __init__(self):
+        """Have nothing to say yet."""
+        super().__init__()
+        self.said: list[str] = []
+
+    def fetch_alerts(self, parameters: dict[str, Any]) -> Iterator[Result]:
+        """The objects that a query finds; what there is to say of it is in `said`, and in the log for commands."""
         from tom_fink.search import run
 
+        self.said = []
         try:
             search = search_of(parameters)
             with _client() as client:
                 found = run(search, client)
         except (ApiError, ConfigurationError) as error:
-            return iter(()), format_html("{}", str(error))
+            return self._tell([str(error)], ())
         said = [*found.notes, *found.problems]
         if found.has_more:
             said.append("Fink may have more than is shown. Narrow the query to see the rest.")
         if not len(found):
             said.append("Nothing was found. Check the spelling of ids, classes and tags.")
-        return iter(results_of(found)), format_html_join("", "{}<br>", ((one,) for one in said))
+        return self._tell(said, results_of(found))
+
+    def _tell(self, said: list[str], results: Iterable[Result]) -> Iterator[Result]:
+        self.said = said
+        for one in said:
+            logger.warning("Fink: %s", one)
+        return iter(results)
+
+    def get_broker_context_data(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """What there is to say of the query that ran last, as HTML: the page shows it as it is."""
+        return {"broker_feedback": format_html_join("", "{}<br>", ((one,) for one in self.said))}
 
     def fetch_alert(self, alert_id: str) -> Result | None:
         """The result that has this id, asked for anew; None if Fink has nothing of it.
