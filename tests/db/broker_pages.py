@@ -4,6 +4,7 @@ import pytest
 from django.contrib.auth.models import Group, User
 from django.core.cache import cache
 from django.core.management import call_command
+from django.core.signals import request_finished, request_started
 from django.urls import reverse
 from guardian.shortcuts import get_objects_for_user
 from tom_alerts.alerts import get_service_classes
@@ -12,8 +13,9 @@ from tom_dataproducts.models import PhotometryReducedDatum
 from tom_targets.models import BaseTarget, Target, TargetName
 
 from tests.db.pages import EVIL
-from tests.fink_server import FinkServer, says
+from tests.fink_server import FinkServer, dribbles, says
 from tests.unit.test_search_run import OTHER_ID, RUBIN_ID, ZTF_ID, rubin, ztf
+from tom_fink.broker import patience
 from tom_fink.fink import FinkBroker
 from tom_fink.models import Alert, FinkObject
 
@@ -223,11 +225,88 @@ def test_bad_input_is_shown_at_its_field(client, observer, given, field):
 
 
 @pytest.mark.parametrize(
-    "parameters", [{}, {"objectId": ZTF_ID}, {"survey": "x", "n": "many"}, {"n": [1], "label": 5}]
+    "parameters", [{}, {"survey": "x", "n": "many"}, {"n": [1], "label": 5}, {"conesearch": "150.1, 2.21"}]
 )
 def test_a_saved_query_that_fits_no_longer_says_so(client, observer, parameters):
     query = BrokerQuery.objects.create(name="old", broker="Fink", parameters=parameters)
     assert '<div class="alert alert-danger" role="alert">' in results(client, query)
+
+
+OLD = dict.fromkeys(("objectId", "conesearch", "classsearch", "classsearchdate", "ssosearch"), "")
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        ({"objectId": ZTF_ID}, ZTF_ID),
+        ({"conesearch": "150.1, 2.21, 5"}, ZTF_ID),
+        ({"conesearch": "10 00 24, +02 12 36, 5"}, ZTF_ID),
+        ({"ssosearch": "8467"}, "8467"),
+    ],
+)
+def test_a_query_that_was_saved_for_the_earlier_module(client, observer, server, given, found):
+    query = BrokerQuery.objects.create(name="old", broker="Fink", parameters=OLD | given)
+    assert f">{found}</a>" in results(client, query)
+
+
+def test_an_earlier_query_by_class_has_to_be_written_anew(client, observer):
+    query = BrokerQuery.objects.create(
+        name="old", broker="Fink", parameters=OLD | {"objectId": ZTF_ID, "classsearchdate": "Early SN, 5"}
+    )
+    said = "This query was saved for an earlier Fink module: write its classsearchdate anew."
+    assert said in results(client, query)
+
+
+def test_a_day_is_taken_whole(client, observer, server):
+    query = saved(client, label="SN candidate", start="2026-03-22", stop="2026-03-22")
+    results(client, query)
+    asked = server.asked[-1].payload
+    assert (asked["startdate"], asked["stopdate"]) == ("2026-03-22 00:00:00", "2026-03-23 00:00:00")
+    query = saved(client, label="SN candidate", start="2026-03-22", stop="2026-03-22T04:00")
+    results(client, query)
+    assert server.asked[-1].payload["stopdate"] == "2026-03-22 04:00:00"
+
+
+def test_all_light_curves_of_a_page_have_one_time(client, observer, server, monkeypatch, caplog):
+    """A service that dribbles holds a page up once, and not for every target."""
+    ids = [f"ZTF26aaaaaa{letter}" for letter in "abcdefgh"]
+    server.rows["ztf", "objects"] = [ztf(at, one, **{"i:ra": 10.0 + at}) for at, one in enumerate(ids, 1)]
+    query = saved(client, object_ids=" ".join(ids))
+    results(client, query)
+    monkeypatch.setattr(patience, "OF_A_REQUEST_S", 1.0)
+    monkeypatch.setattr(patience, "OF_A_TARGET_S", 0.4)
+    server.faults = [dribbles(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n", b" ")] * 99
+    create(client, query, *ids)
+    assert len(server.asked) <= 1 + 4
+    assert BaseTarget.objects.count() == 8
+    assert caplog.text.count("is not complete") == 8
+    assert "the time that a page may take was over" in caplog.text
+
+
+def test_another_request_has_its_own_time(monkeypatch):
+    monkeypatch.setattr(patience, "OF_A_REQUEST_S", 0.0)
+    assert patience.light_curve_s() == patience.OF_A_TARGET_S, "without a request"
+    request_started.send(None)
+    assert patience.light_curve_s() == 0
+    monkeypatch.setattr(patience, "OF_A_REQUEST_S", 10.0)
+    assert patience.light_curve_s() == 0
+    request_started.send(None)
+    assert 9 < patience.light_curve_s() <= 10
+    request_finished.send(None)
+
+
+def test_a_body_is_not_looked_for_at_a_place(server):
+    body = Target.objects.create(name="my comet", type="NON_SIDEREAL", ra=150.1, dec=2.21)
+    FinkBroker().process_reduced_data(body)
+    assert server.asked == []
+    assert not PhotometryReducedDatum.objects.exists()
+
+
+def test_a_right_ascension_beyond_the_circle(server):
+    server.rows["ztf", "conesearch"] = [ztf(2, days=1)]
+    mine = Target.objects.create(name="mine", type="SIDEREAL", ra=150.1 - 360, dec=2.21)
+    FinkBroker().process_reduced_data(mine)
+    assert PhotometryReducedDatum.objects.filter(target=mine).count() == 3
 
 
 def test_nothing_found(client, observer, server):

@@ -11,6 +11,7 @@ from tom_targets.models import BaseTarget
 
 from tom_fink.broker.alert import FinkAlert, Result, object_of, results_of
 from tom_fink.broker.form import FinkQueryForm, search_of
+from tom_fink.broker.patience import light_curve_s
 from tom_fink.errors import ApiError, ConfigurationError
 from tom_fink.models import FinkObject
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 RESULTS_S = 45.0  # for all questions of a page of results; gunicorn's workers are given up after 60 s
-LIGHT_CURVE_S = 15.0  # of a target, of which a page may make several
 SURVEYS = ("ztf", "lsst")
 
 
@@ -101,13 +101,13 @@ class FinkBroker(GenericBroker):
         """Store the whole light curve of a target: of the result that it was made of, else of what Fink has of it.
 
         What Fink does not give is logged, as the page that calls this has no place to say it: the target is there
-        with its newest alert, and can be completed later.
+        with its newest alert, and can be completed later. So it is with those that the time of the page is over for.
         """
         from tom_fink.search import fetch
         from tom_fink.store import store_found
 
         try:
-            with _client(LIGHT_CURVE_S) as client:
+            with _client(light_curve_s()) as client:
                 if alert is None:
                     for survey in SURVEYS:
                         _complete(target, survey, client)
@@ -133,8 +133,10 @@ def _complete(target: BaseTarget, survey: str, client: "FinkClient") -> None:
     linked = FinkObject.objects.filter(survey=survey, target_id=target.pk).order_by("pk")
     keys = list(linked.values_list("object_id", flat=True))
     if not keys:
-        has_place = target.ra is not None and target.dec is not None
-        place = (target.ra, target.dec) if has_place else None
+        # Where a body was once, others are.
+        is_fixed = target.type != BaseTarget.NON_SIDEREAL
+        has_place = is_fixed and target.ra is not None and target.dec is not None
+        place = (target.ra % 360, target.dec) if has_place else None
         found = identify(survey, target.names, client, place)
         keys = [found] if found else []
     for key in keys:

@@ -1,6 +1,7 @@
 """The form of a query on the older alert pages, and the search that it stands for."""
 
-from datetime import UTC, datetime
+import re
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from crispy_forms.layout import Column, Fieldset, Layout, Row
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 MAX_RESULTS = 100  # TOM Toolkit's page shows no more
 MAX_TEXT = 2000
+A_DAY = re.compile("[0-9]{4}-?[0-9]{2}-?[0-9]{2}")
+OLDER = ("objectId", "conesearch", "classsearch", "classsearchdate", "ssosearch")  # fields of tom_fink 2.0.1
 
 # Where the form shows what a search finds wrong with a field of its own
 FIELD_OF = {
@@ -55,7 +58,9 @@ class FinkQueryForm(GenericQueryForm):
     start = forms.CharField(
         required=False, max_length=40, label="Observed since", help_text="A date or an ISO time (UTC)."
     )
-    stop = forms.CharField(required=False, max_length=40, label="Observed before", help_text="The same.")
+    stop = forms.CharField(
+        required=False, max_length=40, label="Observed until", help_text="The same. A day is taken whole."
+    )
     body = forms.CharField(
         required=False,
         max_length=100,
@@ -96,6 +101,7 @@ def search_of(parameters: dict[str, Any]) -> "Search":
     from tom_fink.search.coordinates import position
 
     texts = {name: str(value).strip() for name, value in parameters.items() if value not in (None, "")}
+    texts = _as_now({name: value for name, value in texts.items() if value})
     survey, where = texts.get("survey", "ztf"), texts.get("position", "")
     place = position(where) if where else None
     label = (texts["label"],) if "label" in texts else ()
@@ -115,12 +121,32 @@ def search_of(parameters: dict[str, Any]) -> "Search":
     )
 
 
+def _as_now(texts: dict[str, str]) -> dict[str, str]:
+    """What an earlier Fink module saved, in the words of this one. Raises `BadQuery` for what has none."""
+    older = {name: texts[name] for name in OLDER if name in texts}
+    if not older:
+        return texts
+    found = {"object_ids": older.pop("objectId", ""), "body": older.pop("ssosearch", "")}
+    *place, radius = older.pop("conesearch", "").split(",")
+    if len(place) == 2:
+        found |= {"position": " ".join(place), "radius_arcsec": radius.strip()}
+    elif place or radius:
+        older["conesearch"] = ""
+    if older:
+        said = " and ".join(sorted(older))
+        raise BadQuery(f"This query was saved for an earlier Fink module: write its {said} anew.")
+    return {name: value for name, value in found.items() if value} | texts
+
+
 def _moment(texts: dict[str, str], name: str) -> datetime | None:
+    """A time, in UTC unless it says otherwise; a day alone is its start, and as the end its end."""
     if name not in texts:
         return None
     try:
         found = datetime.fromisoformat(texts[name])
-    except ValueError:
+        if name == "stop" and A_DAY.fullmatch(texts[name]):
+            found += timedelta(days=1)
+    except (ValueError, OverflowError):
         said = f"'{printable(texts[name], 60)}' is no time such as 2026-03-22 or 2026-03-22T04:00:00."
         raise BadQuery(said, name) from None
     return found if found.tzinfo else found.replace(tzinfo=UTC)
