@@ -63,7 +63,15 @@ class BadQuery(ApiError):  # noqa: N818 - named for the thing, as BadMessage is
 
 
 class QueryRefused(ApiError):  # noqa: N818 - named for the thing, as BadMessage is
-    """Fink answered that it cannot do this (400, 404, 500, an error text): the same query will not help."""
+    """Fink answered that it cannot do this (400, 404, 500, an error text): the same query will not help.
+
+    `status` is that of the answer. Of a name that it does not know Fink says so with 400.
+    """
+
+    def __init__(self, message: str = "", status: int = 200):
+        """Keep the answer's status beside the message."""
+        super().__init__(message)
+        self.status = status
 
 
 class ServiceUnavailable(ApiError):  # noqa: N818 - a state that is waited out

@@ -242,6 +242,17 @@ def test_other_names(server):
     assert "0 aliases" in run(aliases=True)
 
 
+def test_names_that_cannot_be_had_keep_nothing_from_being_stored(server):
+    server.rows["ztf", "latests"] = [ztf(2, OTHER_ID, 0.1), ztf(1)]
+    answered = server.answer
+    server.answer = lambda survey, endpoint, payload: (
+        (503, "text/html", b"") if endpoint == "resolver" else answered(survey, endpoint, payload)
+    )
+    said = run(aliases=True, give_up_after=0.05)
+    assert "Done. Added: 2 targets, 2 alerts" in said
+    assert "1 problem." in said
+
+
 # --- Windows -----------------------------------------------------------------------------------
 
 

@@ -127,6 +127,82 @@ def test_bodies(server):
     assert Alert.objects.filter(fink_object=object_, target=mine).count() == 2
 
 
+def test_a_target_of_one_survey_is_looked_for_in_the_other(server):
+    """By place, as Fink does not say which are the same."""
+    server.rows["lsst", "conesearch"] = [rubin(7, days=1)]
+    target = Target.objects.create(name=ZTF_ID, ra=150.1, dec=2.21, type="SIDEREAL")
+    for expected in ("2 alerts, 6 points", "0 alerts, 0 points"):
+        assert expected in run(stale_after=0)
+    assert FinkObject.objects.get().survey == "ztf", "only a light curve is taken from there"
+    Target.objects.all().delete()
+    target = Target.objects.create(name=RUBIN_ID, ra=150.1, dec=2.21, type="SIDEREAL")
+    assert "2 alerts, 6 points" in run()
+    assert points(target) == 6
+
+
+@pytest.mark.parametrize("ra_deg", [150.1 - 360, 150.1 + 360])
+def test_a_right_ascension_beyond_the_circle(server, ra_deg):
+    target = Target.objects.create(name="mine", ra=ra_deg, dec=2.21, type="SIDEREAL")
+    assert "0 problems" in run()
+    assert points(target) == 3
+
+
+def test_a_number_that_is_no_id_of_fink_s_does_not_hide_the_place(server):
+    """Such as one of Gaia's, which has the form of one of Rubin's."""
+    server.rows["lsst", "conesearch"] = [rubin(7, days=1)]
+    target = Target.objects.create(name="mine", ra=150.1, dec=2.21, type="SIDEREAL")
+    for name in ("4657988441478429824", "ZTF18zzzzzzz"):
+        TargetName.objects.create(target=target, name=name)
+    assert "1 known to Fink" in run()
+    assert points(target) == 6
+
+
+@pytest.mark.parametrize(
+    ("name", "aliases", "asked"),
+    [
+        ("my comet", ["8467"], ["my comet", "8467"]),
+        ("(433) Eros", [], ["433", "Eros"]),
+        ("433 Eros", [], ["433", "Eros"]),
+        ("2004 JQ12", ["4657988441478429824"], ["2004 JQ12"]),
+        ("a", list("bcdefg"), list("abcde")),
+    ],
+)
+def test_a_body_is_asked_for_by_its_names(server, name, aliases, asked):
+    row = {"i:ssnamenr": "8467", "d:roid": 3, "sso_name": "Benoitcarry", "sso_number": 8467}
+    server.rows["ztf", "sso"] = [ztf(1, **row)]
+    target = Target.objects.create(name=name, type="NON_SIDEREAL", ra=150.1, dec=2.21)
+    for one in aliases:
+        TargetName.objects.create(target=target, name=one)
+    assert "0 to be tried again" in run()
+    of_ztf = [one.payload["n_or_d"] for one in server.asked if one.path == "/ztf/api/v1/sso"]
+    assert of_ztf == asked
+    assert points(target) == ("8467" in aliases)
+    assert not any("conesearch" in one.path for one in server.asked)
+
+
+@pytest.mark.parametrize("status", [404, 500])
+def test_a_body_that_the_service_fails_on_is_tried_again(server, status):
+    Target.objects.create(name="8467", type="NON_SIDEREAL")
+    server.answer = lambda *given: (status, "text/html", b"<title>no</title>")
+    said = run()
+    assert "0 known to Fink, 1 to be tried again." in said
+    assert f"status {status}" in said
+    assert not TargetRefresh.objects.exists()
+
+
+@pytest.mark.parametrize("fault", [(503, b""), (200, b"<html>"), (500, b"")])
+def test_names_that_cannot_be_had_keep_nothing_from_being_stored(server, fault):
+    Target.objects.create(name=ZTF_ID, **FAR)
+    answered = server.answer
+    server.answer = lambda survey, endpoint, payload: (
+        (fault[0], "text/html", fault[1]) if endpoint == "resolver" else answered(survey, endpoint, payload)
+    )
+    said = run(give_up_after=0.05)
+    assert "2 alerts, 3 points, 0 aliases, 1 problem." in said
+    assert "1 known to Fink, 0 to be tried again" in said
+    assert f"was asked for the name of {ZTF_ID} in tns" in said
+
+
 def test_only_a_list(server):
     listed = Target.objects.create(name=ZTF_ID, **FAR)
     Target.objects.create(name=RUBIN_ID, ra=11, dec=1, type="SIDEREAL")
@@ -191,7 +267,9 @@ def test_objects_are_asked_for_together(many, service, monkeypatch):
     single = Target.objects.filter(name__startswith="ZTF", fink_objects=None).count()
     assert asked.count("objects") == 4 + single
     assert asked.count("sources") == asked.count("fp") == 1
-    assert asked.count("conesearch") == 2, "of the one that has no id"
+    assert asked.count("conesearch") == 29 + 2, (
+        "each place where the target has no id, and both of the other one"
+    )
 
 
 def test_a_run_that_was_killed_goes_on(many, monkeypatch):

@@ -124,14 +124,15 @@ def _check(query: Query, answer: Answer) -> None:
         raise error(query.problem(f"but is out of order (status {status})", TRY_LATER))
     if status == 404:
         setting = SETTINGS[query.survey]
-        _refuse(query, f"and does not know it (status 404): {_said(answer)}", f"Check {setting}.")
+        _refuse(query, f"and does not know it (status 404): {_said(answer)}", f"Check {setting}.", status)
     if status >= 500:
         _refuse(
             query,
             f"and failed (status {status}): {_said(answer)}",
             "It fails so on names, ids and dates that it does not know. " + CHECK_WORDS,
+            status,
         )
-    _refuse(query, f"and refused (status {status}): {_said(answer)}")
+    _refuse(query, f"and refused (status {status}): {_said(answer)}", status=status)
 
 
 def _json(query: Query, answer: Answer) -> Any:
@@ -183,8 +184,8 @@ def _label(value: Any) -> str:
     return printable(" ".join(value.split()), 1000) if isinstance(value, str) else ""
 
 
-def _refuse(query: Query, happened: str, advice: str = CHECK_WORDS) -> NoReturn:
-    raise QueryRefused(query.problem(happened, advice))
+def _refuse(query: Query, happened: str, advice: str = CHECK_WORDS, status: int = 200) -> NoReturn:
+    raise QueryRefused(query.problem(happened, advice), status)
 
 
 def _bad(query: Query, happened: str, cause: Exception | None = None) -> NoReturn:

@@ -12,7 +12,7 @@ import polars as pl
 from tom_fink.api import lsst, ztf
 from tom_fink.api.client import FinkClient
 from tom_fink.api.names import resolved
-from tom_fink.errors import QueryRefused
+from tom_fink.errors import ApiError, ServiceUnavailable
 from tom_fink.search.answered import keyed
 from tom_fink.search.names import SAME_PLACE_ARCSEC, separation_arcsec
 from tom_fink.surveys._names import OBJECT_ID, SAFE_NAME, ZTF_ID
@@ -26,9 +26,9 @@ MAX_ROWS = 50
 def other_names(
     survey: str, alerts: pl.DataFrame, client: FinkClient
 ) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...]]:
-    """The names of each object (by `object_key`, bodies excepted), and what Fink's service refused.
+    """The names of each object (by `object_key`, bodies excepted), and what went wrong: names are never needed.
 
-    alerts: frames.ALERTS. Raises the errors of the client but for a refusal.
+    alerts: frames.ALERTS.
     """
     found, problems = {}, []
     of_objects = keyed(alerts).filter(pl.col("body").is_null()).sort("observed_at")
@@ -37,7 +37,10 @@ def other_names(
     for key, object_id, ra_deg, dec_deg, values in newest.select(columns).rows():
         try:
             names = _names(survey, object_id, (ra_deg, dec_deg), json.loads(values), client)
-        except QueryRefused as error:
+        except ServiceUnavailable as error:
+            problems.append(str(error))
+            break  # it is away for the others, too
+        except ApiError as error:
             problems.append(str(error))
             continue
         if names:
