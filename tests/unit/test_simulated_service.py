@@ -460,6 +460,15 @@ def test_trends_are_looked_for_after_the_cut(ask):
     assert "{" not in bad.text
 
 
+@pytest.mark.parametrize("color", [True, False, "false"])
+def test_colours_of_latests_whatever_color_says(ask, color):
+    """They are empty here."""
+    (row,) = ask.rows("ztf", "latests", **{"class": "SN candidate", "n": 1}, color=color)
+    assert {"v:g-r", "v:rate"} <= row.keys()
+    (row,) = ask.rows("ztf", "latests", **{"class": "SN candidate", "n": 1})
+    assert not any(name.startswith("v:") for name in row)
+
+
 def test_dates_of_latests_are_iso_only(ask, ztf):
     asked = {"class": "SN candidate", "n": 1000}
     rows = ask.rows(
@@ -534,9 +543,15 @@ def test_resolver_of_ztf(ask, service):
         "d:fullname", "d:internalname", "d:ra", "d:declination", "d:redshift", "d:type",
     }  # fmt: skip
     ztf_name = next(name for name in known.internal_names if name.startswith("ZTF"))
-    for reverse, expected in ((True, [known.fullname]), ("True", []), ("true", [])):
+    before = f"AT{known.fullname.removeprefix('SN')}"
+    names = [known.fullname, before] if ztf_name == known.internal_names[-1] else [known.fullname]
+    for reverse, expected in ((True, names), ("True", []), ("true", [])):
         found = ask.rows("ztf", "resolver", resolver="tns", name=ztf_name, reverse=reverse)
         assert [row["d:fullname"] for row in found] == expected
+    (row,) = ask.rows("ztf", "resolver", resolver="tns", name=before)
+    assert (row["d:type"], row["d:redshift"], row["d:ra"]) == ("nan", "nan", str(known.ra)), (
+        "text, as Fink may"
+    )
     assert len(ask.rows("ztf", "resolver", resolver="tns", name="SN 20", nmax=2)) == 2
     star = next(
         a for a in service.catalogue.tables["ztf"].alerts.values() if a.row["d:cdsxmatch"] == "RRLyrae"

@@ -101,21 +101,30 @@ def _tns(catalogue: "Catalogue", survey: str, asked: str, is_reverse: bool) -> l
     found = []
     for known in catalogue.tns.objects:
         # A row for each internal name; an object that no survey named has one with an empty name.
-        for internal in known.internal_names or [""]:
-            is_asked = asked in internal if is_reverse else known.fullname.lower().startswith(asked.lower())
+        records = [_record(known, internal) for internal in known.internal_names or [""]]
+        for record in [*records, _record_before(known, records[-1])]:
+            name = record["internalname"] if is_reverse else record["fullname"].lower()
+            is_asked = asked in name if is_reverse else name.startswith(asked.lower())
             if asked and is_asked:
-                row = {
-                    f"{prefix}:fullname": known.fullname,
-                    f"{prefix}:internalname": internal,
-                    f"{prefix}:ra": known.ra,
-                    f"{prefix}:declination": known.dec,
-                    f"{prefix}:redshift": known.redshift,
-                    f"{prefix}:type": known.kind,
-                }
+                row = {f"{prefix}:{column}": value for column, value in record.items()}
                 if survey == "lsst":
                     row["f:discoverydate"] = known.discovered_jd
                 found.append(row)
     return found
+
+
+def _record(known: TnsObject, internal: str) -> Row:
+    return {
+        "fullname": known.fullname, "internalname": internal, "ra": known.ra, "declination": known.dec,
+        "redshift": known.redshift, "type": known.kind,
+    }  # fmt: skip
+
+
+def _record_before(known: TnsObject, record: Row) -> Row:
+    """The record of the time before the object had a spectrum: the words are Fink's, and its numbers are text."""
+    place = {name: str(record[name]) for name in ("ra", "declination")}
+    older = {"fullname": f"AT{known.fullname.removeprefix('SN')}", "redshift": "nan", "type": "nan"}
+    return record | place | older
 
 
 def _simbad(catalogue: "Catalogue", survey: str, asked: str, is_reverse: bool) -> list[Row]:

@@ -22,6 +22,7 @@ _INDEX = """
 """
 INDEX = frozenset(f"i:{name}" for name in _INDEX.split())
 COLOURS = ("g-r", "sigma(g-r)", "rate(g-r)", "sigma(rate(g-r))", "rate", "sigma(rate)")
+_COLOURS = dict.fromkeys(f"v:{name}" for name in COLOURS)  # none is computed here
 
 
 def objects(catalogue: Catalogue, parameters: Parameters) -> list[Row]:
@@ -65,7 +66,10 @@ def latests(catalogue: Catalogue, parameters: Parameters) -> list[Row]:
     alerts = [alert for alert in alerts if has_class(alert.row, label)][:limit]
     if "trend" in parameters:
         alerts = [alert for alert in alerts if _has_trend(alert.row, parameters.text("trend"))]
-    return tables.chosen(map(_indexed, alerts), parameters)
+    found = [_indexed(alert) for alert in alerts]
+    if "color" in parameters and parameters.columns() is None:  # whatever it says, false among it
+        found = [row | _COLOURS for row in found]
+    return tables.chosen(found, parameters)
 
 
 def sso(catalogue: Catalogue, parameters: Parameters) -> list[Row]:
@@ -185,7 +189,7 @@ def _has_trend(row: Row, trend: str) -> bool:
 
 
 def _computed(row: Row) -> Row:
-    """The columns that Fink computes when all are asked for. No colour is computed here."""
+    """The columns that Fink computes when all are asked for."""
     if row["d:tag"] != "valid":
         return {}
     first = row.get("i:jdstarthist") or row["i:jd"]
@@ -195,7 +199,7 @@ def _computed(row: Row) -> Row:
         "v:firstdate": clock(first - JD_MINUS_MJD)[:-3],
         "v:lapse": round(row["i:jd"] - first, 10),
         "v:constellation": constellation(round(row["i:ra"], 2), round(row["i:dec"], 2)),
-        **dict.fromkeys(f"v:{name}" for name in COLOURS),
+        **_COLOURS,
     }
 
 
