@@ -158,13 +158,14 @@ class Demo:
                 shown = alerts
             time.sleep(1)
         print(f"{alerts} alerts stored in {time.monotonic() - began:.0f} s", flush=True)
-        from fink_tom_site.demo_pages import ask_service, look_at_pages
+        from fink_tom_site.demo_pages import ask_service, log_in, look_at_pages
 
         database = self.folder / "db.sqlite3"
-        for line in look_at_pages(self.address, USER, self.password, database, fail):
+        session = log_in(self.address, USER, self.password, fail)
+        for line in look_at_pages(self.address, session, database, fail):
             print(line, flush=True)
-        ztf_url, lsst_url = (self.environment[name] for name in API_VARIABLES)
-        for line in ask_service(ztf_url, lsst_url, database, fail):
+        urls = dict(zip(("ztf", "lsst"), (self.environment[name] for name in API_VARIABLES), strict=True))
+        for line in ask_service(self.address, session, urls, database, fail):
             print(line, flush=True)
         print("The demo works.", flush=True)
 

@@ -10,6 +10,7 @@ import requests
 from fink_tom_site.site import read_site
 
 TIMEOUT_S = 60
+PORTALS = {"ztf": "https://ztf.fink-portal.org/", "lsst": "https://lsst.fink-portal.org/"}
 
 
 def _rows(database: Path, query: str) -> list[tuple]:
@@ -26,14 +27,30 @@ def counts(database: Path) -> tuple[int, int, int]:
     )[0]
 
 
+def log_in(address: str, user: str, password: str, fail: Callable[[str], None]) -> requests.Session:
+    """A session of `user`; calls `fail` if there is none."""
+    session = requests.Session()
+    session.get(f"{address}/accounts/login/", timeout=TIMEOUT_S).raise_for_status()
+    response = _post(session, address, "/accounts/login/", {"login": user, "password": password})
+    if "sessionid" not in session.cookies:
+        fail(f"the login is not accepted (status {response.status_code})")
+    return session
+
+
+def _post(session: requests.Session, address: str, path: str, values: dict[str, str]) -> requests.Response:
+    token = {"csrfmiddlewaretoken": session.cookies["csrftoken"]}
+    return session.post(
+        address + path, values | token, headers={"Referer": address + path}, timeout=TIMEOUT_S
+    )
+
+
 def look_at_pages(
-    address: str, user: str, password: str, database: Path, fail: Callable[[str], None]
+    address: str, session: requests.Session, database: Path, fail: Callable[[str], None]
 ) -> Iterator[str]:
-    """Log in and look at the topics, each topic, one target's page and tab, its light curve and a cutout.
+    """Look at the topics, each topic, one target's page and tab, its light curve and a cutout.
 
     Yields a line for each kind of page; calls `fail` with what is wrong about the first page that is.
     """
-    session = requests.Session()
 
     def get(path: str, *expected: str) -> requests.Response:
         response = session.get(address + path, timeout=TIMEOUT_S)
@@ -43,16 +60,6 @@ def look_at_pages(
             if text not in response.text:
                 fail(f"{path} does not show {text!r}")
         return response
-
-    get("/accounts/login/")
-    response = session.post(
-        f"{address}/accounts/login/",
-        {"login": user, "password": password, "csrfmiddlewaretoken": session.cookies["csrftoken"]},
-        headers={"Referer": address},
-        timeout=TIMEOUT_S,
-    )
-    if "sessionid" not in session.cookies:
-        fail(f"the login is not accepted (status {response.status_code})")
 
     topics = [name for (name,) in _rows(database, "SELECT name FROM tom_fink_topic ORDER BY name")]
     get("/fink/", *topics)
@@ -87,14 +94,20 @@ def look_at_pages(
     yield "its cutouts are images"
 
 
-def ask_service(ztf_url: str, lsst_url: str, database: Path, fail: Callable[[str], None]) -> Iterator[str]:
-    """Ask the simulated REST services for what is stored and for what no stream brought.
+def ask_service(
+    address: str,
+    session: requests.Session,
+    urls: dict[str, str],
+    database: Path,
+    fail: Callable[[str], None],
+) -> Iterator[str]:
+    """Ask the simulated REST services for what is stored and for what no stream brought; find the latter by the site.
 
-    Yields a line for each survey that the site reads; calls `fail` with what is wrong about the first answer that is.
+    urls: of the services, by survey. Yields a line for each survey that the site reads; calls `fail` with what is wrong about the first answer that is.
     """
     asked = (
-        ("ZTF", "ztf", f"{ztf_url}objects", "objectId", f"{ztf_url}latests", {"class": "SN candidate"}, "i:objectId"),
-        ("Rubin", "lsst", f"{lsst_url}sources", "diaObjectId", f"{lsst_url}tags", {"tag": "hostless_candidate"}, "r:diaObjectId"),
+        ("ZTF", "ztf", f"{urls['ztf']}objects", "objectId", f"{urls['ztf']}latests", {"class": "SN candidate"}, "i:objectId"),
+        ("Rubin", "lsst", f"{urls['lsst']}sources", "diaObjectId", f"{urls['lsst']}tags", {"tag": "hostless_candidate"}, "r:diaObjectId"),
     )  # fmt: skip
 
     def rows(address: str, payload: dict[str, str]) -> list[dict]:
@@ -122,3 +135,12 @@ def ask_service(ztf_url: str, lsst_url: str, database: Path, fail: Callable[[str
         if not found - stored:
             fail(f"{newest} has nothing that the stream did not bring")
         yield f"{name}'s simulated service: {points} points of {known}, {len(found - stored)} objects that are new"
+        # By the site's own page, so that a site that asks another service does not pass.
+        new = min(found - stored)
+        values = {"data_service": f"Fink {name}", "what": new, "n": "100"}
+        response = _post(session, address, "/tom_dataservices/query/create/", values)
+        if response.status_code != 200 or f"{PORTALS[survey]}{new}" not in response.text:
+            fail(
+                f"a search of the site's page Fink {name} does not find {new} (status {response.status_code})"
+            )
+        yield f"the site's page Fink {name} finds {new} there"
