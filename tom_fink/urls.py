@@ -16,5 +16,6 @@ urlpatterns = [
     path("targets/<int:pk>/lightcurve.json", views.LightCurveView.as_view(), name="lightcurve"),
     path("cutouts/<int:pk>.png", views.CutoutPngView.as_view(), name="cutout"),
     path("cutouts/<int:pk>.fits", views.CutoutFitsView.as_view(), name="cutout-fits"),
+    path("searches/targets/", views.MakeTargetsView.as_view(), name="make-targets"),
     path("assets/plotly-<str:version>.min.js", views.plotly_js, name="plotly"),
 ]

@@ -1,17 +1,20 @@
 """Targets are made of what was found.
 
 TOM Toolkit's page of results gives `to_target` what its cache has under the number of each chosen row. That cache
-is one for all users, and holds the results of whoever searched last. Our table sends one entry instead, of the
-search that it shows, and the chosen rows beside it; so they are fetched together, and nobody gets another's.
+is one for all users, holds the results of whoever searched last, and is emptied by each search. Our table sends what
+it shows instead, signed, with the chosen rows beside it, to a page of ours; so they are fetched together, nobody
+gets another's, and nobody's search undoes another's. TOM Toolkit's own button is given one entry of the cache.
 """
 
 import logging
 
 from django.contrib import messages
+from django.core import signing
+from tom_dataservices.dataservices import get_data_service_class
 from tom_targets.models import Target
 
 from tom_fink.dataservices.base import FinkQueryError
-from tom_fink.dataservices.searching import CHOSEN, Searching
+from tom_fink.dataservices.searching import CHOSEN, KEPT_S, RESULTS, SALT, Searching
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +34,19 @@ class Making(Searching):
         request = kwargs.get("request")
         if request is None:
             return self._target_of_row(target_result or {})
-        wanted = self._chosen(target_result or {}, request)
+        return self._target_of_chosen(self._chosen(target_result or {}, request), request)
+
+    @classmethod
+    def of_results(cls, request) -> "tuple[Making, dict]":
+        """The data service whose page of results was sent, and what that page showed, as `to_target` takes it.
+
+        Raises `signing.BadSignature` for what no page of ours has sent within a day.
+        """
+        entry = signing.loads(request.POST.get(RESULTS, ""), salt=SALT, max_age=KEPT_S)
+        return get_data_service_class(entry["fink"])(user=request.user), entry
+
+    def _target_of_chosen(self, wanted: list[tuple[str, str, bool]], request):
+        """Make targets of these; gives the target of a single one. Tells the user what became of them."""
         if not wanted:
             return None
         from tom_fink.dataservices.keeping import keep
@@ -62,7 +77,8 @@ class Making(Searching):
             return []
         numbers = {
             int(one)
-            for one in request.POST.getlist(CHOSEN)
+            for field in request.POST.getlist(CHOSEN)
+            for one in field.split(",")
             if one.isascii() and one.isdigit() and len(one) < 6
         }
         wanted = [tuple(rows[number]) for number in sorted(numbers) if number < len(rows)]
@@ -106,6 +122,7 @@ def _tell(request, kept, number: int) -> None:
         messages.success(request, f"{said}. Stored: {kept.alerts} alerts, {kept.points} points.")
     for keys, say in (
         (kept.missing, "Fink sent no alerts of {}."),
+        (kept.unusable, "Not made targets, for what Fink sent of them cannot be used: {}."),
         (kept.left, "Not made targets, for the time was over or Fink did not answer: {}. Choose them again."),
         (kept.refused, "{} cannot be made a target by you. An administrator can say why."),
         (

@@ -2,6 +2,7 @@
 
 from tom_fink.views.assets import plotly_js
 from tom_fink.views.cutouts import CutoutFitsView, CutoutPngView
+from tom_fink.views.searches import MakeTargetsView
 from tom_fink.views.status import StatusView
 from tom_fink.views.targets import LightCurveView, TargetView
 from tom_fink.views.topics import TopicListView, TopicView
@@ -10,6 +11,7 @@ __all__ = [
     "CutoutFitsView",
     "CutoutPngView",
     "LightCurveView",
+    "MakeTargetsView",
     "StatusView",
     "TargetView",
     "TopicListView",
