@@ -51,13 +51,15 @@ def store_found(
     *,
     topic: str = NO_TOPIC,
     target_list: TargetList | None = None,
+    permission: str | None = None,
 ) -> Stored:
     """Store alerts and points that a search found; what is there already is passed over. One transaction.
 
     tidy: frames.ALERTS and frames.DETECTIONS, as `Found.tidy` and `Whole.tidy` have them. Each object gets a
     target, found by its name or made, as from the stream. aliases: further names of objects, by `object_key`; one
     that is another target's name is not taken. topic: count the alerts as of this topic, whose list then has their
-    targets; without one they are in no list but `target_list`. Raises the database's errors; then nothing is stored.
+    targets; without one they are in no list but `target_list`. permission: who may see the targets that are made;
+    without, what FINK_TARGET_PERMISSION says. Raises the database's errors; then nothing is stored.
     """
     if tidy.alerts.is_empty():
         return Stored()
@@ -67,7 +69,7 @@ def store_found(
         topics = topics_named([(topic, arrived["survey"].first())]) if topic else {}
         objects = lock_objects(arrived)
         new = without_known(arrived)
-        created = assign_targets(arrived, objects)
+        created = assign_targets(arrived, objects, permission)
         linked = with_links(arrived, objects)
         new = linked.join(new.select(ALERT), on=ALERT, how="semi", maintain_order="left")
         store_alerts(new)
@@ -83,7 +85,8 @@ def store_found(
         store_cutouts(_without_cutouts(linked, stored), stored)
         update_objects(new, objects)
         taken = _store_aliases(aliases or {}, targets)
-        announce(created)
+        # A caller may take all of this back; a hook cannot be.
+        transaction.on_commit(lambda: announce(created))
     return Stored(targets, new_targets, new.height, points, taken)
 
 

@@ -21,10 +21,12 @@ J2000 = 2000.0  # `Target.epoch` is a Julian year
 BODIES_LOCK = 0x46696E6B  # "Fink"
 
 
-def assign_targets(alerts: pl.DataFrame, objects: dict[tuple[str, str], FinkObject]) -> list[Target]:
+def assign_targets(
+    alerts: pl.DataFrame, objects: dict[tuple[str, str], FinkObject], permission: str | None = None
+) -> list[Target]:
     """Give a target to each object that has none, and bodies the orbit that their alerts bring.
 
-    Returns the targets that were made and whose `target_post_save` hook has not run.
+    permission: who may see the targets that are made; without, what FINK_TARGET_PERMISSION says. Returns the targets that were made and whose `target_post_save` hook has not run.
     """
     first = alerts.unique(["object_survey", "object_key"], keep="first", maintain_order=True)
     rows = first.select(
@@ -41,7 +43,7 @@ def assign_targets(alerts: pl.DataFrame, objects: dict[tuple[str, str], FinkObje
         names = _names(row)
         target = next((group[name] for group in (known, made) for name in names if name in group), None)
         if target is None:
-            target = Target(**_fields(row))
+            target = Target(**_fields(row), permissions=permission or target_permission())
         for name in names:
             if target.pk is None:
                 made.setdefault(name, target)
@@ -81,7 +83,7 @@ def _targets_named(names: set[str]) -> dict[str, BaseTarget]:
 
 def _fields(row: dict[str, Any]) -> dict[str, Any]:
     """A moving body has elements, not a position: where it was seen is in its alerts."""
-    fields = {"name": _names(row)[0], "permissions": target_permission()}
+    fields = {"name": _names(row)[0]}
     if row["body"] is not None:
         return {**fields, "type": Target.NON_SIDEREAL, **json.loads(row["orbit"] or "{}")}
     return {**fields, "type": Target.SIDEREAL, "ra": row["ra_deg"], "dec": row["dec_deg"], "epoch": J2000}
