@@ -34,7 +34,20 @@ def ztf(**parameters):
         ({"start": "2026-03-22"}, "start", datetime(2026, 3, 22, tzinfo=UTC)),
         ({"start": "2026-03-22 04:00+02:00"}, "start", datetime(2026, 3, 22, 2, tzinfo=UTC)),
         ({"stop": "2026-03-22"}, "stop", datetime(2026, 3, 23, tzinfo=UTC)),  # that day is in it
+        ({"stop": "20260322"}, "stop", datetime(2026, 3, 23, tzinfo=UTC)),
+        ({"stop": "2026-W12-7"}, "stop", datetime(2026, 3, 23, tzinfo=UTC)),  # the Sunday
         ({"stop": "2026-03-22 00:00"}, "stop", datetime(2026, 3, 22, tzinfo=UTC)),
+        # MJD 61121 is 2026-03-22, JD 2461121.5 its start
+        ({"start": "61121"}, "start", datetime(2026, 3, 22, tzinfo=UTC)),
+        ({"stop": "61121"}, "stop", datetime(2026, 3, 23, tzinfo=UTC)),
+        ({"start": "61121.25"}, "start", datetime(2026, 3, 22, 6, tzinfo=UTC)),
+        ({"stop": "61121.0"}, "stop", datetime(2026, 3, 22, tzinfo=UTC)),
+        ({"stop": "2461121.75"}, "stop", datetime(2026, 3, 22, 6, tzinfo=UTC)),
+        ({"start": "2461122"}, "start", datetime(2026, 3, 22, 12, tzinfo=UTC)),
+        ({"event": "S230518h", "days_before": 3.0}, "days_before", 3.0),
+        ({"what": "S230518h", "credible_level": 0.5}, "credible_level", 0.5),
+        ({"what": "SN 2026abc", "resolver": "tns"}, "resolver", "tns"),
+        ({"name": "SN 2026abc", "radius": 7}, "radius_arcsec", 7.0),
         ({"what": "SN 2026abc", "brightest_mag_ab": 0.0}, "brightest_mag_ab", 0.0),
         ({"what": "SN 2026abc", "n": ""}, "n", 100),
         ({"anomalies": True}, "anomalies", True),
@@ -58,6 +71,14 @@ def test_what_tom_toolkit_adds_is_no_criterion():
         ({"what": "SN 2026abc", "name": "SN 2026abd"}, "name"),
         ({"what": "99:99:99 +10:00:00"}, "what"),
         ({"stop": "9999-12-31"}, "stop"),
+        ({"start": "6112"}, "start"),
+        ({"start": "2361121.5"}, "start"),
+        ({"what": "ZTF26aamcbly", "radius": 5}, "radius"),
+        ({"what": "ZTF26aamcbly", "resolver": "tns"}, "resolver"),
+        ({"what": "150.1 2.21", "resolver": "tns"}, "resolver"),
+        ({"what": "150.1 2.21", "credible_level": 0.9}, "credible_level"),
+        ({"what": "150.1 2.21", "days_before": 1}, "days_before"),
+        ({"classes": "SN candidate", "days_after": 0.0}, "days_after"),
         ({"tags": "in_tns"}, "tags"),
         ({"what": "170028485706776685"}, "what"),
         ({"redshift": 1}, ""),
@@ -75,6 +96,12 @@ def test_ids_are_asked_of_their_own_survey_alone():
     assert list(searches({"what": "ZTF26aamcbly"}, both)) == ["ztf"]
     assert list(searches({"what": "170028485706776685"}, both)) == ["lsst"]
     assert list(searches({"what": "150.1 2.21"}, both)) == ["ztf", "lsst"]
+    for field in ("what", "object_ids"):
+        found = searches({field: "ZTF26aamcbly, 170028485706776685 ZTF26aaklfaa"}, both)
+        assert found["ztf"].object_ids == ("ZTF26aamcbly", "ZTF26aaklfaa")
+        assert found["lsst"].object_ids == ("170028485706776685",)
+    with pytest.raises(BadQuery):
+        searches({"object_ids": "ZTF26aamcbly nonsense 170028485706776685"}, both)
 
 
 def dots(svg):

@@ -4,6 +4,7 @@ from functools import cached_property
 
 from django import forms
 from tom_dataservices.forms import BaseQueryForm
+from tom_dataservices.models import DataServiceQuery
 
 from tom_fink.errors import BadQuery
 
@@ -40,10 +41,19 @@ class FinkForm(BaseQueryForm):
     groups = (
         ("Place", ("object_ids", "ra", "dec", "radius", "radius_unit", "name", "resolver")),
         ("Dates", ("start", "stop", "dates_of")),
-        ("Solar System and gravitational waves", ("body", "event", "credible_level")),
+        (
+            "Solar System and gravitational waves",
+            ("body", "tracklet", "event", "credible_level", "days_before", "days_after"),
+        ),
         ("Which of these", ("brightest_mag_ab", "faintest_mag_ab", "min_detections")),
     )
 
+    # TOM Toolkit's own has no limit, and its column has one.
+    query_name = forms.CharField(
+        required=False,
+        max_length=DataServiceQuery._meta.get_field("name").max_length,
+        widget=BaseQueryForm.base_fields["query_name"].widget,
+    )
     what = _text("Object, position or name", example="ZTF26aamcbly, 10:00:24 +02:12:36, SN 2026abc, Ceres")
     n = forms.IntegerField(
         label="Number of results",
@@ -60,12 +70,14 @@ class FinkForm(BaseQueryForm):
     radius_unit = forms.ChoiceField(label="Unit", choices=UNITS, initial="arcsec", required=False)
     name = _text("Name", "Of anything that TNS, SIMBAD or SsODNet know.", "SN 2026abc, M 31")
     resolver = forms.ChoiceField(label="Resolver", choices=RESOLVERS, required=False)
-    start = _text("From", "UTC.", "2026-03-22 or 2026-03-22 04:30")
-    stop = _text("Until", "UTC; a day is meant as a whole.", "2026-03-24")
+    start = _text("From", "UTC. Or a Julian date, modified or not.", "2026-03-22 or 2026-03-22 04:30")
+    stop = _text("Until", "UTC; a day, also as a whole MJD, is meant to its end.", "2026-03-24 or 61123.5")
     dates_of = forms.ChoiceField(label="Dates are", choices=DATES_OF, initial="alerts", required=False)
     body = _text("Solar System body", "Number, name or designation.", "8467, Ceres, C/2020 V2")
     event = _text("Gravitational-wave event", "Its name in GraceDB.", "S230518h")
     credible_level = _number("Credible level", "0.9 if it is empty.", "0.9", min_value=0.001, max_value=1)
+    days_before = _number("Days before the event", "1 if it is empty.", "1", min_value=0, max_value=7)
+    days_after = _number("Days after it", "6 if it is empty.", "6", min_value=0, max_value=14)
     brightest_mag_ab = _number("Not brighter than", "AB magnitude of the newest brightness.", "15")
     faintest_mag_ab = _number("Not fainter than", "AB magnitude of the newest brightness.", "19.5")
     min_detections = forms.IntegerField(
@@ -133,11 +145,7 @@ class ZtfForm(FinkForm):
     groups = (
         FinkForm.groups[0],
         ("Class", ("classes", "anomalies")),
-        FinkForm.groups[1],
-        (
-            "Solar System and gravitational waves",
-            ("body", "tracklet", "event", "credible_level", "days_before", "days_after"),
-        ),
+        *FinkForm.groups[1:3],
         ("Which of these", (*FinkForm.groups[3][1], "bands")),
     )
 
@@ -149,8 +157,6 @@ class ZtfForm(FinkForm):
     )
     anomalies = forms.BooleanField(label="The strangest alerts (anomaly score)", required=False)
     tracklet = _text("Tracklet", "An id, or a date.", "TRCK_20260322_072953_01")
-    days_before = _number("Days before the event", "1 if it is empty.", "1", min_value=0, max_value=7)
-    days_after = _number("Days after it", "6 if it is empty.", "6", min_value=0, max_value=14)
     bands = forms.MultipleChoiceField(
         label="Bands",
         choices=[(band, band) for band in BANDS["ztf"]],
