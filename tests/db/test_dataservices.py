@@ -14,7 +14,9 @@ from django.contrib.auth.models import Group
 from django.contrib.messages import get_messages
 from django.core.cache import cache
 from django.core.management import call_command
+from django.test import Client
 from django.urls import reverse
+from guardian.shortcuts import get_perms
 from tom_dataproducts.models import PhotometryReducedDatum
 from tom_dataservices.dataservices import QueryServiceError
 from tom_dataservices.models import DataServiceQuery
@@ -94,8 +96,17 @@ def ask(client, data_service="Fink ZTF", **values):
     )
 
 
-def choose(client, page, *numbers, data_service="Fink ZTF", query_id=""):
-    """Press TOM Toolkit's button with these rows ticked."""
+def choose(client, page, *numbers):
+    """Press the button with these rows ticked."""
+    text = page.content.decode()
+    assert f'formaction="{reverse("fink:make-targets")}"' in text
+    signed = re.search(r'name="fink_results" value="([^"]+)"', text)[1]
+    data = {"fink_results": signed, "fink_chosen": numbers}
+    return client.post(reverse("fink:make-targets"), data, follow=True)
+
+
+def choose_by_tom(client, page, *numbers, data_service="Fink ZTF", query_id=""):
+    """Press TOM Toolkit's own button, which is there where no script runs, with these rows ticked."""
     token = re.search(r'name="selected_results" value="([^"]+)"', page.content.decode())[1]
     data = {"data_service": data_service, "query_id": query_id, "selected_results": token}
     return client.post(reverse("dataservices:create-target"), data | {"fink_chosen": numbers}, follow=True)
@@ -236,21 +247,70 @@ def test_a_name_that_nobody_knows_is_told_on_the_page(service, observer):
     assert "is not known to TNS, SIMBAD, SsODNet" in text
 
 
-def test_a_site_with_other_users_results_keeps_ours(service, as_user, client):
-    """TOM Toolkit's cache has the results of whoever searched last."""
+@pytest.mark.parametrize("between", ["another's search", "an empty cache", "another's results"])
+def test_nobody_s_search_undoes_another_s(service, as_user, between):
+    """TOM Toolkit's cache has the results of whoever searched last, and is emptied by each search."""
     ours = ask(as_user("ordinary"), classes="SN candidate")
     name = ours.context["fink"]["rows"][0].name
-    cache.set("result_0", {"name": "another"})
-    choose(client, ours, 0)
+    if between == "another's search":
+        assert ask(as_user("permitted"), classes="Solar System MPC").context["fink"]["rows"]
+    elif between == "an empty cache":
+        cache.clear()
+    else:
+        cache.set("result_0", {"name": "another"})
+    response = choose(as_user("ordinary"), ours, 0)
+    assert "1 new target" in said(response)
     assert [target.name for target in Target.objects.all()] == [name]
+
+
+def test_tom_toolkit_s_own_button_works_as_long_as_its_cache_does(service, observer):
+    page = ask(observer, classes="SN candidate")
+    response = choose_by_tom(observer, page, 0)
+    assert "1 new target" in said(response)
+    assert Target.objects.get().name == page.context["fink"]["rows"][0].name
+
+
+def test_rows_come_in_one_field_as_the_script_sends_them(service, observer):
+    page = ask(observer, classes="SN candidate")
+    choose(observer, page, "0,2")
+    names = [page.context["fink"]["rows"][number].name for number in (0, 2)]
+    assert set(Target.objects.values_list("name", flat=True)) == set(names)
+
+
+def test_results_are_good_for_a_day_and_only_as_they_were_shown(service, observer, monkeypatch):
+    page = ask(observer, classes="SN candidate")
+    signed = re.search(r'name="fink_results" value="([^"]+)"', page.content.decode())[1]
+    for results in ("", signed[:-1], f"x{signed}"):
+        data = {"fink_results": results, "fink_chosen": "0"}
+        response = observer.post(reverse("fink:make-targets"), data, follow=True)
+        assert "older than a day or damaged. Run the search again" in said(response)
+    day_after = time.time() + 24 * 3600 + 60
+    monkeypatch.setattr("django.core.signing.time.time", lambda: day_after)
+    assert "older than a day" in said(choose(observer, page, 0))
+    assert Target.objects.count() == 0
+
+
+def test_targets_are_made_by_post_of_who_has_logged_in(service, as_user, ordinary):
+    page = ask(as_user("ordinary"), classes="SN candidate")
+    response = choose(as_user("nobody"), page, 0)
+    assert response.redirect_chain[0][0].startswith(reverse("login"))
+    response = as_user("ordinary").get(reverse("fink:make-targets"), follow=True)
+    assert "Run the search again" in said(response)
+    careful = Client(enforce_csrf_checks=True)
+    careful.force_login(ordinary)
+    assert careful.post(reverse("fink:make-targets")).status_code == 403
+    assert Target.objects.count() == 0
 
 
 def test_an_anonymous_visitor_makes_the_site_ask_nothing(faulty, client):
     parameters = {"data_service": "Fink ZTF", "what": "ZTF26aamcbly"}
     query = DataServiceQuery.objects.create(name="q", data_service="Fink ZTF", parameters=parameters)
+    cache.set("failed-log-ins", 7)
     page = client.get(reverse("dataservices:run_saved", args=[query.pk]))
-    assert "Log in to search Fink" in page.content.decode()
+    assert page.content.decode().count("Log in to search Fink") == 1
     assert faulty.asked == []
+    assert cache.get("failed-log-ins") == 7
+    assert DataServiceQuery.objects.get().last_run is None
 
 
 # --- Saved queries -----------------------------------------------------------------------------
@@ -269,7 +329,7 @@ def test_a_saved_query_runs_again_from_the_page_and_from_the_command(service, ob
     assert 'value="SN candidate"' in form
     assert 'x-init="open = true"' in form
     call_command("rundataquery", str(query.pk))
-    assert set(Target.objects.values_list("name", flat=True)) == set(names)
+    assert set(Target.objects.values_list("name", "permissions")) == {(name, "PUBLIC") for name in names}
     before = PhotometryReducedDatum.objects.count(), Alert.objects.count()
     assert min(before) > 0
     call_command("rundataquery", str(query.pk))
@@ -327,9 +387,40 @@ def test_an_object_becomes_a_target_with_all_that_fink_has(service, observer, or
     assert points.count() == whole.tidy.detections.height
     for right in ("view_target", "change_target", "delete_target"):
         assert ordinary.has_perm(f"tom_targets.{right}", target)
+        assert right in get_perms(group, target)
     again = ask(observer, classes="SN candidate")
     assert again.context["fink"]["rows"][0].target == target
     assert f'href="{reverse("tom_targets:detail", args=[target.pk])}"' in again.content.decode()
+
+
+@pytest.mark.parametrize("default", ["PRIVATE", "PUBLIC"])
+def test_others_see_a_target_that_a_user_makes_as_tom_toolkit_s_default_says(
+    service, as_user, settings, default
+):
+    settings.TARGET_DEFAULT_PERMISSION = default
+    choose(as_user("permitted"), ask(as_user("permitted"), classes="SN candidate"), 0)
+    target = Target.objects.get()
+    assert target.permissions == default
+    page = reverse("fink:target", args=[target.pk])
+    assert as_user("permitted").get(page).status_code == 200
+    assert as_user("ordinary").get(page).status_code == (200 if default == "PUBLIC" else 404)
+
+
+def test_the_hook_runs_for_targets_that_stay(
+    service, observer, monkeypatch, django_capture_on_commit_callbacks
+):
+    """A hook may write an e-mail, which no transaction takes back."""
+    made = []
+    monkeypatch.setattr(
+        "tom_fink.store.targets.run_hook", lambda name, target, created: made.append(target.name)
+    )
+    page = ask(observer, classes="SN candidate")
+    with django_capture_on_commit_callbacks() as callbacks:
+        choose(observer, page, 0)
+    assert made == []
+    for callback in callbacks:
+        callback()
+    assert made == [Target.objects.get().name]
 
 
 def test_many_are_made_with_few_questions(service, observer):
@@ -393,9 +484,10 @@ def test_a_body_that_is_hidden_by_another_name_is_taken_back(service, as_user):
 
 def test_results_of_another_user_or_service_cannot_be_chosen(service, as_user):
     page = ask(as_user("ordinary"), classes="SN candidate")
-    response = choose(as_user("superuser"), page, 0)
-    assert "not the results of your search" in said(response)
-    response = choose(as_user("ordinary"), page, 0, data_service="Fink Rubin")
+    for press in (choose, choose_by_tom):
+        response = press(as_user("superuser"), page, 0)
+        assert "not the results of your search" in said(response)
+    response = choose_by_tom(as_user("ordinary"), page, 0, data_service="Fink Rubin")
     assert "not the results of your search" in said(response)
     assert Target.objects.count() == 0
 

@@ -1,5 +1,6 @@
 """The light curve and other names that Fink has of a target, whatever the target is called."""
 
+import logging
 import re
 from dataclasses import dataclass
 from urllib.parse import quote
@@ -8,11 +9,13 @@ import polars as pl
 from tom_targets.models import BaseTarget, TargetName
 
 from tom_fink.api.client import FinkClient
-from tom_fink.errors import BadQuery, QueryRefused
+from tom_fink.errors import ApiError, BadQuery, QueryRefused
 from tom_fink.models import FinkObject
 from tom_fink.search import fetch, identify, light_curve
 from tom_fink.surveys import lsst, ztf
 from tom_fink.surveys._names import OBJECT_ID
+
+logger = logging.getLogger(__name__)
 
 PORTALS = {"ztf": ztf.PORTAL, "lsst": lsst.PORTAL}
 MAX_OBJECTS = 5  # of a survey that one target may be
@@ -54,32 +57,42 @@ def names_in_fink(target: BaseTarget, survey: str, client: FinkClient) -> list[s
 
 def fetch_curves(
     survey: str, names: list[str], client: FinkClient, kind: str | None = None
-) -> list[LightCurve]:
-    """The light curves of these objects; a name that Fink refuses is passed over if another one is known.
+) -> tuple[list[LightCurve], list[str]]:
+    """The light curves of these objects, and for each that could not be had why.
 
-    kind: forced for forced photometry alone. Raises the errors of the client.
+    Of several names of a body, which are tried, one that Fink refuses is passed over. kind: forced for forced
+    photometry alone. Raises the errors of the client if nothing came.
     """
-    found, refusal = [], None
+    found, problems, first = [], [], None
     for name in names:
         try:
             points = light_curve(survey, name, client)
-        except (QueryRefused, BadQuery) as error:
-            refusal = error
+        except ApiError as error:
+            is_tried = len(names) > 1 and not re.fullmatch(OBJECT_ID, name)
+            if not (is_tried and isinstance(error, QueryRefused | BadQuery)):
+                problems.append(str(error))
+                first = first or error
             continue
         points = points if kind is None else points.filter(pl.col("kind") == kind)
         if points.height:
             found.append(LightCurve(survey, name, _page(survey, name), points))
-    if refusal is not None and not found and len(names) == 1:
-        raise refusal
-    return found
+    if first is not None and not found:
+        raise first
+    return found, problems
 
 
 def fetch_names(survey: str, names: list[str], client: FinkClient) -> list[str]:
-    """These names and the others that TNS has of them. Raises the errors of the client."""
+    """These names and the others that TNS has of them; none if Fink refuses, which is logged.
+
+    Raises the other errors of the client.
+    """
     try:
         whole = fetch(survey, names, client, aliases=True)
-    except QueryRefused:
+    except QueryRefused as error:
+        logger.warning("Other names of %s could not be had: %s", ", ".join(names), error)
         return []
+    for problem in whole.problems:
+        logger.warning("%s", problem)
     others = [other for several in whole.aliases.values() for other in several]
     known = [name for name in names if name not in whole.missing]
     return list(dict.fromkeys([*known, *others]))

@@ -1,17 +1,18 @@
 """Objects of a search become targets, with all that Fink has of them."""
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 import polars as pl
 from django.db import transaction
 from guardian.shortcuts import assign_perm
-from tom_targets.base_models import get_target_model_app_label
+from tom_targets.base_models import get_default_target_permission, get_target_model_app_label
 from tom_targets.models import BaseTarget, Target, TargetName
 
 from tom_fink.access import visible_targets
 from tom_fink.api.client import FinkClient
-from tom_fink.errors import ApiError, QueryRefused
+from tom_fink.errors import ApiError, BadAnswer, QueryRefused
 from tom_fink.frames import Tidy
 from tom_fink.models import FinkObject
 from tom_fink.search import Whole, fetch
@@ -35,6 +36,7 @@ class Kept:
     alerts: int = 0
     points: int = 0
     missing: list[tuple[str, str]] = field(default_factory=list)  # of which Fink has nothing
+    unusable: list[tuple[str, str]] = field(default_factory=list)  # of which Fink sent what cannot be used
     refused: list[tuple[str, str]] = field(default_factory=list)  # that this user may not have
     left: list[tuple[str, str]] = field(default_factory=list)  # that were not come to
     without_cutouts: list[tuple[str, str]] = field(default_factory=list)
@@ -56,25 +58,30 @@ def keep(
     """Fetch objects with their light curves and make each a target, then add other names and cutouts.
 
     What belongs together, up to AT_ONCE objects, is one transaction. user: gets the rights that TOM Toolkit gives
-    who makes a target; an object that is somebody else's target, which the user may not see, is refused and left
-    as it is. None is a command, for which all are there. extras_client: for names and cutouts, if their time is
-    another. An error of Fink's ends it, with what is stored by then.
+    who makes a target, and others what TARGET_DEFAULT_PERMISSION gives them; an object that is somebody else's target, which the user may not see, is refused and left
+    as it is. None is a command, for which all are there and FINK_TARGET_PERMISSION counts. extras_client: for names and cutouts, if their time is
+    another. What is wrong with one object is of no consequence to the others. Where Fink does not answer any more,
+    that ends it, with what is stored by then.
     """
     kept, stored = Kept(), []
     wanted = list(dict.fromkeys(wanted))
     hidden = _hidden(wanted, user)
     kept.refused += [(survey, name) for survey, name, _ in wanted if (survey, name) in hidden]
-    parts = list(_parts([one for one in wanted if one[:2] not in hidden]))
-    for number, (survey, names) in enumerate(parts):
+    parts = deque(_parts([one for one in wanted if one[:2] not in hidden]))
+    while parts:
+        survey, names = parts.popleft()
         try:
             whole = fetch(survey, names, client)
-        except QueryRefused as error:
+        except (QueryRefused, BadAnswer) as error:
+            if len(names) > 1:  # one of them, perhaps: asked one by one
+                parts.extendleft((survey, [name]) for name in reversed(names))
+                continue
             kept.problems.append(str(error))
-            kept.missing += [(survey, name) for name in names]
+            (kept.missing if isinstance(error, QueryRefused) else kept.unusable).append((survey, names[0]))
             continue
         except ApiError as error:
             kept.problems.append(str(error))
-            kept.left += [(its, name) for its, several in parts[number:] for name in several]
+            kept.left += [(its, name) for its, several in ((survey, names), *parts) for name in several]
             break
         kept.problems += whole.problems
         kept.missing += [(survey, name) for name in whole.missing]
@@ -117,11 +124,12 @@ def _store(
 ) -> list[tuple[str, str, pl.DataFrame]]:
     """Store one part; returns its objects with their alerts."""
     alerts = keyed(whole.tidy.alerts)
+    permission = None if user is None else get_default_target_permission()
     while True:
         tidy = Tidy(alerts.drop("object_key"), whole.tidy.detections)
         try:
             with transaction.atomic():
-                stored = store_found(tidy, whole.aliases)
+                stored = store_found(tidy, whole.aliases, permission=permission)
                 if user is not None:
                     _check_theirs(stored, user)
                     _give_access(user, stored.new_targets)
@@ -165,7 +173,11 @@ def _add_extras(objects: list[tuple[str, str, pl.DataFrame]], client: FinkClient
             alerts, problems = with_cutouts(survey, alerts, client)
         except ApiError as error:
             kept.problems.append(str(error))
-            kept.without_cutouts = [(its, name) for its, name, _ in objects[number:]]
+            is_of_one = isinstance(error, QueryRefused | BadAnswer)
+            others = objects[number : number + 1] if is_of_one else objects[number:]
+            kept.without_cutouts += [(its, name) for its, name, _ in others]
+            if is_of_one:
+                continue
             return
         kept.no_images += problems
         has_some = pl.any_horizontal(pl.col("^cutout_.*$").is_not_null())
