@@ -22,7 +22,10 @@ def contents() -> dict[str, Counter]:
             "survey", "object_id", "target__name", "alert_count", "first_seen", "last_seen", "summary_at",
             "mag_ab", "is_positive", "band", "fink_class",
         ),
-        "alerts": Alert.objects.values_list("survey", "alert_id", "target__name", "fink_object__object_id"),
+        "alerts": Alert.objects.values_list(
+            "survey", "alert_id", "target__name", "fink_object__object_id", "observed_at", "mag_ab", "mag_err",
+            "is_positive", "band", "fink_class", "url",
+        ),
         "deliveries": TopicAlert.objects.values_list("topic__name", "alert__survey", "alert__alert_id"),
         "targets": BaseTarget.objects.values_list("name", "type", "permissions"),
         "names": TargetName.objects.values_list("target__name", "name"),

@@ -106,7 +106,7 @@ def messages(request):
     return [message for message in some if len(message.value) > 1000]
 
 
-ALONE = ("objects", "alerts", "targets", "points")
+ALONE = ("objects", "alerts", "targets", "names", "points")
 
 
 def state() -> dict:
