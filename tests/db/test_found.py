@@ -127,6 +127,15 @@ def state() -> dict:
     return found | {"positions": rounded}
 
 
+def fink_values() -> dict[tuple[str, str], dict]:
+    """What Fink adds to each alert, by its name there."""
+    rows = Alert.objects.values_list("survey", "alert_id", "fink_values", "flux_njy", "flux_err_njy")
+    return {
+        (survey, one): values | {"flux_njy": flux, "flux_err_njy": flux_err}
+        for survey, one, values, flux, flux_err in rows
+    }
+
+
 def by_stream(messages, service, client):
     store_messages(messages)
 
@@ -145,7 +154,7 @@ def test_rows_are_the_same_by_stream_and_by_search(ways, messages, server, clien
     service = Service(messages)
     server.rows = service.served()
     by_stream(messages, service, client)
-    expected = state()
+    expected, expected_values = state(), fink_values()
     assert expected["points"].total() > len(messages)
     for model in (BaseTarget, Topic, TargetList, FinkObject, Alert, KnownPoints):
         model.objects.all().delete()
@@ -157,6 +166,19 @@ def test_rows_are_the_same_by_stream_and_by_search(ways, messages, server, clien
     assert stored["full points"] == expected["full points"]
     assert max(contents()["points"].values()) == 1
     assert stored["positions"] == expected["positions"]
+    values = fink_values()
+    assert values.keys() == expected_values.keys()
+    for alert, of_stream in expected_values.items():
+        # The service has some columns that the stream has not, and lacks some.
+        shared = values[alert].keys() & of_stream.keys()
+        assert len(shared) > 1
+        for name in shared:
+            value, expected_value = values[alert][name], of_stream[name]
+            if isinstance(expected_value, float):  # of which the service prints ten decimals
+                expected_value = pytest.approx(expected_value, rel=1e-6, abs=1e-9)
+            assert value == expected_value, name
+        if ways[-1] is by_stream:
+            assert values[alert] == of_stream
     # By either way all that an alert is of is there.
     is_of_topic = by_stream in ways
     assert Alert.objects.filter(topic=TOPIC if is_of_topic else "").count() == expected["alerts"].total()
