@@ -137,12 +137,12 @@ def test_targets_are_made_with_their_light_curves(client, observer, server):
     assert observer.has_perm("tom_targets.change_target", BaseTarget.objects.get(name=ZTF_ID))
 
 
-def test_a_target_has_the_permission_of_the_setting(client, observer, server, settings):
-    settings.FINK_TARGET_PERMISSION = "PRIVATE"
+def test_a_target_has_the_permission_of_what_a_user_makes(client, observer, server, settings):
+    settings.TARGET_DEFAULT_PERMISSION = "OPEN"  # FINK_TARGET_PERMISSION is for what no user makes
     query = saved(client, object_ids=ZTF_ID)
     results(client, query)
     create(client, query, ZTF_ID)
-    assert Target.objects.get().permissions == "PRIVATE"
+    assert Target.objects.get().permissions == "OPEN"
     assert observer.has_perm("tom_targets.view_target", BaseTarget.objects.get())
 
 

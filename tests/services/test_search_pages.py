@@ -115,6 +115,7 @@ def test_an_observer_searches_makes_targets_and_refreshes_one(page, site):
     page.evaluate("document.querySelector('[name=data_service]').value = 'Fink'")
     page.follow("document.querySelector('[name=data_service]').form.requestSubmit()")
     assert points.count() == count > 5
+    take(page, "refreshed")
     page.open(f"{site}{reverse('dataservices:run')}")
     take(page, "results-again")
     assert (

@@ -7,6 +7,7 @@ from urllib.parse import quote, unquote
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from tom_alerts.alerts import GenericAlert
+from tom_targets.base_models import get_default_target_permission
 from tom_targets.models import BaseTarget, Target, TargetName
 
 from tom_fink.models import FinkObject
@@ -72,7 +73,8 @@ class FinkAlert(GenericAlert):
         names = {row["object_key"], *(alerts["body_aliases"].to_list()[0] or ())}
         with transaction.atomic():
             if not _is_taken(row["survey"], names):
-                stored = store_found(Tidy(alerts, pl.DataFrame(rows["detections"], schema=DETECTIONS)))
+                tidy = Tidy(alerts, pl.DataFrame(rows["detections"], schema=DETECTIONS))
+                stored = store_found(tidy, permission=get_default_target_permission())
                 key = stored.targets[row["object_key"]]
                 if key in stored.new_targets:
                     return Target.objects.get(pk=key), {}, []
