@@ -1,9 +1,11 @@
 """The client over real HTTP on this machine: what it sends, how patient it is, what it does not swallow."""
 
+import gzip
 import re
 import socket
 import time
-from contextlib import closing
+import tracemalloc
+from contextlib import ExitStack, closing
 from dataclasses import replace
 
 import pytest
@@ -298,6 +300,43 @@ def test_a_wait_is_no_longer_than_the_time_left(server):
     assert time.monotonic() - started < 1.5
 
 
+@pytest.fixture
+def full():
+    """The port of a server whose queue is full: connecting to it hangs."""
+    with ExitStack() as stack:
+        listening = stack.enter_context(socket.socket())
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(0)
+        port = listening.getsockname()[1]
+        while True:
+            waiting = stack.enter_context(socket.socket())
+            waiting.settimeout(0.1)
+            try:
+                waiting.connect(("127.0.0.1", port))
+            except TimeoutError:
+                break
+        yield port
+
+
+@pytest.mark.parametrize("hanging", [1, 4])
+def test_the_time_that_connecting_takes_is_counted(server, full, hanging, monkeypatch):
+    """A service of several addresses, of which some hang and the last does not answer."""
+
+    def of_name(host, port, *args):
+        ends = [("127.0.0.1", one) for one in ([full] * hanging if host == "localhost" else []) + [port]]
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", end) for end in ends]
+
+    monkeypatch.setattr(socket, "getaddrinfo", of_name)
+    server.faults[:] = [is_silent] * 4
+    started = time.monotonic()
+    address = f"{server.address}/ztf/api/v1/".replace("127.0.0.1", "localhost")
+    options = fink_server.ApiOptions(address, address, timeout_s=1.0, connect_timeout_s=0.6)
+    with FinkClient(options) as fink, pytest.raises(ServiceUnavailable, match="within 1 s"):
+        fink.get(QUERY)
+    assert len(server.asked) == 1, "the last address was come to"
+    assert 0.9 < time.monotonic() - started < 1.35
+
+
 def test_what_comes_late_is_not_read():
     """Though it has come: an answer that is worked off slowly ends too."""
     ours, theirs = socket.socketpair()
@@ -357,6 +396,38 @@ def test_no_redirect_is_followed(server, fink, status):
             fink.get(QUERY)
         assert elsewhere.asked == []
     assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("location", "says"),
+    [
+        (b"http://[", r"sent us on to http://\[, which is not followed \(status 302\)"),
+        (b"/caf\xe9", r"sent us on to /café, which is not followed \(status 302\)"),
+    ],
+)
+def test_an_address_that_cannot_be_read_is_not_followed_either(server, fink, location, says):
+    def sends_on(handler):
+        handler.wfile.write(b"HTTP/1.1 302 Found\r\nLocation: " + location + b"\r\nContent-Length: 0\r\n\r\n")
+
+    server.faults[:] = [sends_on]
+    with pytest.raises(BadAnswer, match=says):
+        fink.get(QUERY)
+
+
+@pytest.mark.parametrize(
+    "bomb", [b" " * 60_000_000, gzip.compress(b" " * 60_000_000)], ids=["60 MB", "gzipped"]
+)
+def test_a_redirect_is_no_larger_than_an_answer(server, fink, bomb):
+    packed = {"Content_Encoding": "gzip"} if bomb[:1] == b"\x1f" else {}
+    server.faults[:] = [says(302, bomb, Location="/elsewhere", **packed)]
+    tracemalloc.start()
+    try:
+        with pytest.raises(BadAnswer, match="and sent more than 34 MB"):
+            fink.get(QUERY)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 55_000_000, "one that is read whole takes more than the 60 MB it has"
 
 
 def test_no_cookie_and_no_password_of_netrc_is_sent(server, tmp_path, monkeypatch):

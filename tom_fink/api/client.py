@@ -8,7 +8,7 @@ from typing import Self, TypeVar
 
 import requests
 from urllib3.exceptions import MaxRetryError
-from urllib3.util import Retry
+from urllib3.util import Retry, Timeout
 
 from tom_fink import __version__
 from tom_fink.api import answers
@@ -96,7 +96,8 @@ class FinkClient:
             "POST" if query.payload else "GET",
             self.options.url(query.survey, query.endpoint),
             json=query.payload or None,
-            timeout=(min(self.options.connect_timeout_s, left_s), left_s),
+            # What connecting takes is off the time for reading.
+            timeout=Timeout(total=left_s, connect=min(self.options.connect_timeout_s, left_s), read=left_s),
             allow_redirects=False,
             stream=True,
         ) as response:
@@ -128,8 +129,19 @@ class FinkClient:
         return BadAnswer(query.problem(happened, advice))
 
 
+class _Session(requests.Session):
+    """A session for which no answer is a redirect.
+
+    To one that is not to be followed requests still looks ahead: it reads the whole of it, however large, and
+    fails on an address that is none. `tom_fink.api.answers` says where it leads.
+    """
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        return None
+
+
 def _session() -> requests.Session:
-    session = requests.Session()
+    session = _Session()
     for scheme in ("http://", "https://"):
         session.mount(scheme, DeadlineAdapter())
     session.headers.clear()

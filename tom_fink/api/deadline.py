@@ -9,10 +9,14 @@ from typing import Any
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
+from urllib3.util.connection import allowed_gai_family, create_connection
 
 
 class DeadlineAdapter(HTTPAdapter):
-    """An adapter whose read timeout is for a whole answer: status, headers and body."""
+    """An adapter whose timeouts are for the whole: of connecting, all addresses of the name; of reading, status,
+    headers and body.
+    """
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         """Make the pools of connections that read so."""
@@ -51,7 +55,29 @@ class _Reader(io.RawIOBase):
 
 
 class _Connection:
-    """A connection that reads an answer within its timeout, which urllib3 has set to that for reading by then."""
+    """A connection that connects and reads an answer within its timeout, which urllib3 sets to that for each."""
+
+    def _new_conn(self) -> socket.socket:
+        """A socket to one of the host's addresses. urllib3's own gives each of them the whole timeout."""
+        ends_at = time.monotonic() + self.timeout
+        fault: OSError = OSError("the name has no address")
+        try:
+            host = self._dns_host.strip("[]")
+            found = socket.getaddrinfo(host, self.port, allowed_gai_family(), socket.SOCK_STREAM)
+        except (OSError, UnicodeError) as error:
+            raise NameResolutionError(self.host, self, error) from error
+        for tried, (*_, address) in enumerate(found):
+            share_s = max((ends_at - time.monotonic()) / (len(found) - tried), 0.001)
+            try:
+                sock = create_connection(address[:2], share_s, self.source_address, self.socket_options)
+            except OSError as error:
+                fault = error
+                continue
+            sock.settimeout(max(ends_at - time.monotonic(), 0.001))  # for the handshake of TLS
+            return sock
+        if isinstance(fault, TimeoutError):
+            raise ConnectTimeoutError(self, f"Connection to {self.host} timed out.") from fault
+        raise NewConnectionError(self, f"Failed to establish a new connection: {fault}") from fault
 
     def response_class(self, sock: socket.socket, *args: Any, **kwargs: Any) -> http.client.HTTPResponse:
         response = http.client.HTTPResponse(sock, *args, **kwargs)
