@@ -63,13 +63,13 @@ class BadQuery(ApiError):  # noqa: N818 - named for the thing, as BadMessage is
 
 
 class QueryRefused(ApiError):  # noqa: N818 - named for the thing, as BadMessage is
-    """Fink answered that it cannot do this (400, 404, 500, an error text): the same query will not help.
+    """Fink answered that it cannot do this: the same query will not help.
 
-    `status` is that of the answer. Of a name that it does not know Fink says so with 400.
+    `status` is 400 for what it does not know or take, 404 or 500 for what fails, 200 for an error text.
     """
 
-    def __init__(self, message: str = "", status: int = 200):
-        """Keep the answer's status beside the message."""
+    def __init__(self, message: str = "", status: int = 0):
+        """Keep `status` beside the message."""
         super().__init__(message)
         self.status = status
 

@@ -125,6 +125,19 @@ def test_nothing_known_is_no_rows():
     assert not found.may_be_cut
 
 
+@pytest.mark.parametrize("found", [[{}], [{}, {}, {}], [{"": 1}, {"*": 2}]])
+def test_rows_without_columns_are_no_answer(found):
+    with pytest.raises(BadAnswer, match="what cannot be read \\(rows without a column"):
+        answers.rows(QUERY, ok(found))
+
+
+@pytest.mark.parametrize(("status", "body"), [(400, NO_ID), (404, NOT_FOUND), (500, FAILED), (200, FAILED)])
+def test_a_refusal_has_its_status(status, body):
+    with pytest.raises(QueryRefused) as caught:
+        answers.rows(QUERY, Answer(status, body))
+    assert caught.value.status == status
+
+
 def damaged(good: bytes, chance: random.Random) -> bytes:
     """`good` with a byte changed, a part left out or a part twice."""
     start = chance.randrange(len(good))

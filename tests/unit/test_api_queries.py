@@ -156,6 +156,22 @@ def test_a_date_alone_is_a_question_for_each_class():
     }
 
 
+def test_an_end_within_a_second_is_the_end_of_that_second():
+    start = datetime(2026, 3, 1, 1, 2, 3, 900_000, UTC)
+    stop = datetime(2026, 3, 22, 4, 0, 59, 1, UTC)
+    expected = {"startdate": "2026-03-01 01:02:03", "stopdate": "2026-03-22 04:01:00"}
+    assert ztf.latest("SN candidate", 5, start, stop).payload.items() >= expected.items()
+    assert lsst.latest("in_tns", 5, start, stop).payload["stopdate"] == "2026-03-22 04:01:37"
+
+
+@pytest.mark.parametrize("module", [ztf, lsst])
+def test_a_wide_cone_has_fewer_columns_and_says_what_helps(module):
+    narrow, wide = (module.around(1, 2, radius).payload["columns"].split(",") for radius in (1800, 18_000))
+    assert len(wide) < 21 < len(narrow)
+    assert set(wide) <= set(narrow)
+    assert module.around(1, 2, 18_000).less == "Make the radius smaller."
+
+
 @pytest.mark.parametrize(
     ("ask", "field", "says"),
     [
@@ -164,8 +180,8 @@ def test_a_date_alone_is_a_question_for_each_class():
             "object_id",
             "'ZTF' is no id of an object of ZTF. They are text: ZTF, two",
         ),
-        (lambda: ztf.alerts(RUBIN_ID), "object_id", "It is one of Rubin's: search there."),
-        (lambda: lsst.alerts(ZTF_ID), "object_id", "It is one of ZTF's: search there."),
+        (lambda: ztf.alerts(RUBIN_ID), "object_id", "It has the form of Rubin's ids: search there"),
+        (lambda: lsst.alerts(ZTF_ID), "object_id", "It has the form of ZTF's ids: search there"),
         (lambda: lsst.alerts([int(RUBIN_ID)]), "object_id", "They are text: 10 to 19 digits."),
         (lambda: ztf.alerts("ZTF18abc,ZTF18abd"), "object_id", "is no id of an object"),
         (lambda: ztf.alerts("ZTF18abc\u202e\n"), "object_id", r"'ZTF18abc\u202e\n' is no id"),

@@ -278,6 +278,28 @@ def test_what_may_be_cut(query, number, may_be_cut):
     assert frame_of(query, rows).may_be_cut is may_be_cut
 
 
+@pytest.mark.parametrize("survey", [ztf, lsst])
+def test_what_may_be_cut_of_several_objects_is_one_of_them(survey):
+    """Fink looks each id up by itself, for all that begins so, and its cap is of each."""
+    ids = (
+        ("ZTF26aamcbly", "ZTF26aamcblyx", "ZTF26b") if survey is ztf else ("1700284857", "17002848570", "18")
+    )
+    column = "i:objectId" if survey is ztf else "r:diaObjectId"
+    ids = [one if survey is ztf else one.ljust(10, "1") for one in ids]
+
+    def may_be_cut(*numbers: int) -> bool:
+        rows = [
+            {column: one, "i:jd": 1.0}
+            for one, number in zip(ids, numbers, strict=True)
+            for _ in range(number)
+        ]
+        return frame_of(survey.light_curve([ids[0], ids[2]]), rows).may_be_cut
+
+    assert not may_be_cut(9_999, 0, 9_999)
+    assert may_be_cut(0, 0, 10_000)
+    assert may_be_cut(9_000, 1_000, 0), "the look-up of the first brought the second's"
+
+
 def test_nothing_found_is_a_frame_that_the_surveys_read():
     found = frame_of(OF_ZTF, [])
     assert found.frame.height == 0

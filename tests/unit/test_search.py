@@ -168,9 +168,9 @@ def test_a_text_is_recognised(text, survey, found):
 @pytest.mark.parametrize(
     ("text", "survey", "says"),
     [
-        (ZTF_ID, "lsst", "It is one of ZTF's: search there"),
-        (RUBIN_ID, "ztf", "It is one of Rubin's: search there"),
-        (f"{RUBIN_ID} {ZTF_ID}", "ztf", "It is one of Rubin's: search there"),
+        (ZTF_ID, "lsst", "It has the form of ZTF's ids: search there"),
+        (RUBIN_ID, "ztf", "It has the form of Rubin's ids: search there"),
+        (f"{RUBIN_ID} {ZTF_ID}", "ztf", "It has the form of Rubin's ids: search there"),
         (" ".join(f"ZTF26a{number}" for number in range(51)), "ztf", "Between 1 and 50 ids"),
         ("  ", "ztf", "Give an id"),
         ("x" * 101, "ztf", "up to 100 characters"),

@@ -59,7 +59,7 @@ def rows(query: Query, answer: Answer) -> Rows:
         _bad(query, "and sent something else than rows")
     if len(found) == 1 and found[0].keys() == {"status"}:
         # The sky map of an event that GraceDB does not give
-        _refuse(query, f"and had none: “{_label(found[0]['status'])[:SAID_LENGTH]}”")
+        _refuse(query, answer, f"and had none: “{_label(found[0]['status'])[:SAID_LENGTH]}”")
     try:
         return frame_of(query, found)
     except ValueError as error:
@@ -105,7 +105,7 @@ def cutout(query: Query, answer: Answer) -> bytes:
     """The FITS file of a cutout, gzipped or not. Raises as `rows` does; `QueryRefused` if there is none."""
     _check(query, answer)
     if not answer.body:
-        _refuse(query, "and has none")
+        _refuse(query, answer, "and has none")
     if not answer.body.startswith((GZIP, FITS)) or len(answer.body) > MAX_CUTOUT_BYTES:
         _bad(query, "and sent no FITS file")
     return answer.body
@@ -124,15 +124,15 @@ def _check(query: Query, answer: Answer) -> None:
         raise error(query.problem(f"but is out of order (status {status})", TRY_LATER))
     if status == 404:
         setting = SETTINGS[query.survey]
-        _refuse(query, f"and does not know it (status 404): {_said(answer)}", f"Check {setting}.", status)
+        _refuse(query, answer, f"and does not know it (status 404): {_said(answer)}", f"Check {setting}.")
     if status >= 500:
         _refuse(
             query,
+            answer,
             f"and failed (status {status}): {_said(answer)}",
             "It fails so on names, ids and dates that it does not know. " + CHECK_WORDS,
-            status,
         )
-    _refuse(query, f"and refused (status {status}): {_said(answer)}", status=status)
+    _refuse(query, answer, f"and refused (status {status}): {_said(answer)}")
 
 
 def _json(query: Query, answer: Answer) -> Any:
@@ -144,10 +144,10 @@ def _json(query: Query, answer: Answer) -> Any:
         found = json.loads(body.decode(), parse_constant=lambda constant: None)
     except (ValueError, RecursionError) as error:
         if ERROR_TEXT.match(_start(answer)):
-            _refuse(query, f"and refused: {_said(answer)}")
+            _refuse(query, answer, f"and refused: {_said(answer)}")
         _bad(query, f"and sent no JSON: {_said(answer)}", error)
     if isinstance(found, dict) and found and found.keys() <= {"message", "status", "text"}:
-        _refuse(query, f"and refused: {_said(answer)}")
+        _refuse(query, answer, f"and refused: {_said(answer)}")
     return found
 
 
@@ -184,8 +184,8 @@ def _label(value: Any) -> str:
     return printable(" ".join(value.split()), 1000) if isinstance(value, str) else ""
 
 
-def _refuse(query: Query, happened: str, advice: str = CHECK_WORDS, status: int = 200) -> NoReturn:
-    raise QueryRefused(query.problem(happened, advice), status)
+def _refuse(query: Query, answer: Answer, happened: str, advice: str = CHECK_WORDS) -> NoReturn:
+    raise QueryRefused(query.problem(happened, advice), answer.status)
 
 
 def _bad(query: Query, happened: str, cause: Exception | None = None) -> NoReturn:

@@ -35,7 +35,11 @@ def object_ids(survey: str, ids: str | Iterable[str]) -> tuple[str, ...]:
             continue
         others = [other for other, its_form, _ in ID_FORMS.values() if re.fullmatch(its_form, str(one))]
         is_other_s = others and others[0] != survey_name
-        hint = f"It is one of {others[0]}'s: search there." if is_other_s else f"They are text: {in_words}."
+        hint = (
+            f"It has the form of {others[0]}'s ids: search there if it is one."
+            if is_other_s
+            else f"They are text: {in_words}."
+        )
         raise BadQuery(f"{_shown(one)} is no id of an object of {survey_name}. {hint}", "object_id")
     if not 0 < len(given) <= MAX_IDS:
         raise BadQuery(f"Between 1 and {MAX_IDS} ids can be asked for at once.", "object_id")
@@ -80,8 +84,9 @@ def dates(
     names: tuple[str, str] = ("startdate", "stopdate"),
     ahead: timedelta = timedelta(0),
 ) -> dict[str, str]:
-    """The part of a payload that says when, to the second, as Fink takes it everywhere: 2026-03-22 04:00:00.
+    """The part of a payload that says when, as Fink takes it everywhere: 2026-03-22 04:00:00.
 
+    To the second; a part of a second more at the end is a second more.
     `ahead` is how far the service's time scale is ahead of UTC.
     """
     for field, moment in (("start", start), ("stop", stop)):
@@ -91,11 +96,14 @@ def dates(
             raise BadQuery("A time is between 1950 and 2100.", field)
     if start is not None and stop is not None and stop <= start:
         raise BadQuery("The end of the interval is not after its start.", "stop")
-    return {
-        name: (moment.astimezone(UTC) + ahead).strftime("%Y-%m-%d %H:%M:%S")
-        for name, moment in zip(names, (start, stop), strict=True)
-        if moment is not None
-    }
+    found = {}
+    for name, moment in zip(names, (start, stop), strict=True):
+        if moment is not None:
+            at = moment.astimezone(UTC) + ahead
+            if moment is stop and at.microsecond:
+                at += timedelta(seconds=1)
+            found[name] = at.strftime("%Y-%m-%d %H:%M:%S")
+    return found
 
 
 def name(value: str, field: str, takes: str, pattern: str = "[^,]+") -> str:

@@ -105,7 +105,7 @@ class FinkClient:
             for chunk in response.iter_content(CHUNK_BYTES):
                 body += chunk
                 if len(body) > limit:
-                    raise self._bad(query, f"and sent more than {limit / 1e6:.0f} MB", "Ask for less.")
+                    raise self._bad(query, f"and sent more than {limit / 1e6:.0f} MB", query.less)
             answer = Answer(response.status_code, bytes(body), response.headers.get("Location", ""))
         logger.debug(
             "Fink's %s %s: status %s, %s bytes in %.2f s",
@@ -119,7 +119,7 @@ class FinkClient:
         if is_late:
             happened = f"but did not answer within {self.options.timeout_s:g} s"
             # What it has looked up it keeps for a while, so that the same query gets further.
-            return TooSlow(query.problem(happened, "Ask for less, or ask the same again."))
+            return TooSlow(query.problem(happened, f"{query.less.rstrip('.')}, or ask the same again."))
         address = self.options.base(query.survey)
         happened = f"but cannot be reached at {address} ({printable(_cause(fault), 200)})"
         advice = f"Try again in some minutes. If it stays so, check {SETTINGS[query.survey]} and the network."

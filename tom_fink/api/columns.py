@@ -105,6 +105,22 @@ LSST_ALERTS = tuple(
         )
     )
 )
+# What a search needs of a row: of a wide cone more would not come through.
+ZTF_CONE = (
+    *ZTF_POINTS[:-1],
+    *_points("ztf", "candidate", ("ra", "dec", "ssnamenr", "jdstarthist", "ndethist")),
+    "d:classification",
+    *_list("ztf", "roid", "tns", "cdsxmatch", "nalerthist", "anomaly_score", "tracklet"),
+)
+LSST_CONE = (
+    *LSST_POINTS,
+    *_points("lsst", "diaSource", ("ssObjectId", "ra", "dec")),
+    "f:firstDiaSourceMjdTaiFink",
+    *_list("lsst", "diaObject.nDiaSources", "pred.is_sso", "pred.main_label_crossmatch"),
+    *_list("lsst", "clf.cats_class", "xm.tns_type", "xm.simbad_otype"),
+)
+ZTF_IDS = ("i:objectId", "i:jd")  # Fink sorts by time
+LSST_IDS = ("r:diaObjectId", "r:midpointMjdTai")
 LSST_BODY = (*LSST_ALERTS, *_points("lsst", "mpc_orbits", tuple(sorted(ORBIT))))
 LSST_SUMMARY = (
     "r:diaObjectId", "r:ra", "r:dec", "r:nDiaSources", "f:firstDiaSourceMjdTaiFink", "f:is_sso", "f:is_first",

@@ -8,13 +8,14 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from tom_fink.api import checks
-from tom_fink.api.columns import LSST_ALERTS, LSST_BODY, LSST_POINTS, LSST_SUMMARY
-from tom_fink.api.query import LIST_BYTES, Query, row_query
+from tom_fink.api.columns import LSST_ALERTS, LSST_BODY, LSST_CONE, LSST_IDS, LSST_POINTS, LSST_SUMMARY
+from tom_fink.api.query import LIST_BYTES, SMALLER, WIDE_ARCSEC, Query, row_query
 from tom_fink.api.ztf import CUTOUT_KINDS
 from tom_fink.fields import MAX_CUTOUT_BYTES
 from tom_fink.frames import TAI_MINUS_UTC_MS
 
 SURVEY = "lsst"
+NSIDE = 1024  # of the parts of the sky (HEALPix) that a cone is looked up in
 TAI = timedelta(milliseconds=TAI_MINUS_UTC_MS)  # ahead of UTC
 TABLES = ("sources", "objects", "fp", "conesearch", "cutouts", "sso", "tags", "statistics")
 
@@ -39,6 +40,11 @@ def summary(ids: str | Iterable[str]) -> Query:
     return _of_objects("objects", "the summary", ids, LSST_SUMMARY)
 
 
+def known(ids: str | Iterable[str]) -> Query:
+    """The id and time of all alerts of these objects: which of them Fink has."""
+    return _of_objects("sources", "the alerts", ids, LSST_IDS)
+
+
 def around(
     ra_deg: float,
     dec_deg: float,
@@ -50,14 +56,17 @@ def around(
     """The last alert of each object in a cone (ICRS), nearest first, with `separation_degree`.
 
     `start` and `stop` are of the first detection. Solar System bodies are never among them. Fink takes
-    `n` for each part of the sky that it looks through, so more rows may come.
+    `n` for each part of the sky that it looks through, so more rows may come. A wide cone has the columns of a
+    search alone.
     """
     n = checks.count(n)
     place = checks.cone(ra_deg, dec_deg, radius_arcsec)
     # Fink does not look at an end without a start.
     dates = checks.dates(start or (stop and checks.FIRST_LIGHT), stop, ahead=TAI)
     what = f'the objects within {place["radius"]}" of {place["ra"]} {place["dec"]}'
-    return row_query(SURVEY, "conesearch", what, place | {"n": n} | dates, LSST_ALERTS, n)
+    columns = LSST_CONE if float(place["radius"]) > WIDE_ARCSEC else LSST_ALERTS
+    payload = place | {"n": n} | dates
+    return row_query(SURVEY, "conesearch", what, payload, columns, n, less=SMALLER)
 
 
 def latest(tag: str, n: int = 100, start: datetime | None = None, stop: datetime | None = None) -> Query:

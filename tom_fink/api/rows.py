@@ -35,7 +35,7 @@ class Rows:
 
 
 def frame_of(query: Query, found: list[dict[str, Any]]) -> Rows:
-    """The rows in `found`. Raises ValueError for more columns or cells than are read, and for broken text.
+    """The rows in `found`. Raises ValueError for more columns or cells than are read, for none, and for broken text.
 
     Ids are text; one that came as a float is null, as it is rounded. Any other column has numbers, or
     text if a row has text there; what is neither number, text nor truth is null. Left out are a row or
@@ -50,10 +50,12 @@ def frame_of(query: Query, found: list[dict[str, Any]]) -> Rows:
     if len(names) * len(found) > MAX_CELLS:
         raise ValueError(f"more than {MAX_CELLS} cells")
     served = _by_own_name(query, names)
+    if found and not served:
+        raise ValueError("rows without a column that has a name")
     frame = pl.DataFrame([_series(own, [row.get(name) for row in found]) for own, name in served.items()])
+    may_be_cut = query.limit is not None and _longest(query, frame, len(found)) >= query.limit
     frame = _asked_for(query, _once(frame))
     frame = frame.with_columns(_records(query, served)).with_row_index(MESSAGE)
-    may_be_cut = query.limit is not None and len(found) >= query.limit
     return Rows(frame.with_columns(pl.col(MESSAGE).cast(pl.UInt32)), may_be_cut)
 
 
@@ -109,6 +111,14 @@ def _asked_for(query: Query, frame: pl.DataFrame) -> pl.DataFrame:
     if query.only is None or query.only[0] not in frame.columns:
         return frame
     return frame.filter(pl.col(query.only[0]).is_in(list(query.only[1])))
+
+
+def _longest(query: Query, frame: pl.DataFrame, number: int) -> int:
+    """The number of rows that one look-up brought: Fink looks each id up by itself, for all that begins so."""
+    if query.only is None or query.only[0] not in frame.columns:
+        return number
+    ids = frame[query.only[0]]
+    return max(ids.str.starts_with(one).sum() for one in query.only[1])
 
 
 def _records(query: Query, served: dict[str, str]) -> list[pl.Expr]:

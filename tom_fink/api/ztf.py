@@ -9,11 +9,12 @@ from datetime import datetime
 from typing import Any
 
 from tom_fink.api import checks
-from tom_fink.api.columns import ZTF_ALERTS, ZTF_POINTS
-from tom_fink.api.query import LIST_BYTES, Query, row_query
+from tom_fink.api.columns import ZTF_ALERTS, ZTF_CONE, ZTF_IDS, ZTF_POINTS
+from tom_fink.api.query import LIST_BYTES, SMALLER, WIDE_ARCSEC, Query, row_query
 from tom_fink.fields import MAX_CUTOUT_BYTES
 
 SURVEY = "ztf"
+NSIDE = 128  # of the parts of the sky (HEALPix) that a cone is looked up in
 CUTOUT_KINDS = ("Science", "Template", "Difference")
 TRENDS = ("rising", "fading", "low_state", "new_low_state")  # the last two of blazars alone
 
@@ -39,6 +40,11 @@ def light_curve(ids: str | Iterable[str]) -> Query:
     return _of_objects("the light curve", ids, ZTF_POINTS, withupperlim=True)
 
 
+def known(ids: str | Iterable[str]) -> Query:
+    """The id and time of all alerts of these objects: which of them Fink has."""
+    return _of_objects("the alerts", ids, ZTF_IDS)
+
+
 def around(
     ra_deg: float,
     dec_deg: float,
@@ -50,14 +56,16 @@ def around(
     """The last alert of each object in a cone (ICRS), nearest first, with `separation_degree`.
 
     `start` and `stop` are of the first detection. Fink takes `n` for each part of the sky that it
-    looks through, so more rows may come.
+    looks through, so more rows may come. A wide cone has the columns of a search alone.
     """
     n = checks.count(n)
     place = checks.cone(ra_deg, dec_deg, radius_arcsec)
     # Fink does not look at an end without a start.
     dates = checks.dates(start or (stop and checks.FIRST_LIGHT), stop)
     what = f'the objects within {place["radius"]}" of {place["ra"]} {place["dec"]}'
-    return row_query(SURVEY, "conesearch", what, place | {"n": n} | dates, ZTF_ALERTS, n)
+    columns = ZTF_CONE if float(place["radius"]) > WIDE_ARCSEC else ZTF_ALERTS
+    payload = place | {"n": n} | dates
+    return row_query(SURVEY, "conesearch", what, payload, columns, n, less=SMALLER)
 
 
 def latest(
