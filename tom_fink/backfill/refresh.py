@@ -101,12 +101,12 @@ def _look_at(
     if target.ra is None or target.dec is None:
         return
     try:
-        object_id = identify(survey, (), client, (target.ra % 360, target.dec))
+        found = identify(survey, (), client, (target.ra % 360, target.dec))
     except REFUSALS as error:
         _fail(chunk, target.pk, error, report)
         return
-    if object_id is not None:
-        chunk.near.append((survey, [object_id], target))
+    if found:
+        chunk.near.append((survey, found, target))
 
 
 def _names_of_body(names: Iterable[str]) -> list[str]:

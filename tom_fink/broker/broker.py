@@ -137,8 +137,7 @@ def _complete(target: BaseTarget, survey: str, client: "FinkClient") -> None:
         is_fixed = target.type != BaseTarget.NON_SIDEREAL
         has_place = is_fixed and target.ra is not None and target.dec is not None
         place = (target.ra % 360, target.dec) if has_place else None
-        found = identify(survey, target.names, client, place)
-        keys = [found] if found else []
+        keys = identify(survey, target.names, client, place)
     for key in keys:
         _store_light_curve(target, survey, key, client)
 

@@ -48,8 +48,8 @@ def names_in_fink(target: BaseTarget, survey: str, client: FinkClient) -> list[s
     has_place = not is_moving and target.ra is not None and target.dec is not None
     place = (target.ra % 360, target.dec) if has_place else None
     found = identify(survey, names, client, place)
-    if found is not None:
-        return [found]
+    if found:
+        return found
     if not is_moving:
         return []
     return [name for name in names if not re.fullmatch(OBJECT_ID, name)][:MAX_NAMES]
