@@ -1,5 +1,6 @@
 """Objects whole: all their alerts, their light curves, other names and cutouts, for what is kept of a search."""
 
+import logging
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -8,24 +9,28 @@ import polars as pl
 
 from tom_fink.api import checks, lsst, ztf
 from tom_fink.api.client import FinkClient
-from tom_fink.api.query import Query
 from tom_fink.api.rows import Rows
 from tom_fink.decoding.decode import MESSAGE
-from tom_fink.errors import BadQuery, QueryRefused
+from tom_fink.errors import BadAnswer, BadQuery, QueryRefused
 from tom_fink.fields import text
 from tom_fink.frames import DETECTIONS, Tidy
 from tom_fink.search.aliases import other_names
-from tom_fink.search.answered import counted, joined, tidied
+from tom_fink.search.answered import counted, empty, joined, tidied
+from tom_fink.search.bodies import of_body
 from tom_fink.search.cutouts import with_cutouts
 from tom_fink.search.found import POINT
+from tom_fink.search.halves import in_halves
 from tom_fink.surveys import lsst as lsst_survey
 from tom_fink.surveys import ztf as ztf_survey
 from tom_fink.surveys._names import OBJECT_ID, RUBIN_ID, SAFE_NAME, ZTF_ID
+
+logger = logging.getLogger(__name__)
 
 MODULES = {"ztf": ztf, "lsst": lsst}
 IDS = {"ztf": ("objectId", ZTF_ID), "lsst": ("diaObjectId", RUBIN_ID)}
 OBJECTS_AT_ONCE = 10  # objects of a part: of ten with 1,000 alerts each an answer has half of what is read
 MAX_NAMES_SERVED = 2  # a name and a number: with more, the answer is not of one body
+CUT = "Fink may have more of %s than it sends."
 POINTS = [name for name in DETECTIONS if name != MESSAGE]
 
 
@@ -34,7 +39,8 @@ class Whole:
     """Objects as the store takes them.
 
     The points of an object, its whole light curve, are those of its newest alert, as a stream's alert has its
-    history. Of a body each alert has its own. `asked` are the names that were asked for, `missing` those of which Fink has nothing.
+    history. Of a body each alert has its own. `asked` are the names that were asked for, `missing`
+    those of which nothing came: Fink has nothing, or `problems` say why.
     """
 
     tidy: Tidy
@@ -77,8 +83,9 @@ def fetch_in_parts(
 
     With ZTF's upper limits and Rubin's forced photometry. cutouts: of each object's first and latest alert, six
     questions an object. aliases: names that TNS has, one or two questions an object. Raises `BadQuery` before
-    anything is asked, and the errors of the client, after the parts before; what Fink refuses of forced
-    photometry, cutouts and names becomes a problem.
+    anything is asked, and the errors of the client, after the parts before. Where Fink refuses or answers badly
+    several ids, each half is asked for by itself, and what fails alone is missing; an error if all of a part does.
+    What Fink refuses of light curves, cutouts and names becomes a problem.
     """
     given = tuple(dict.fromkeys(names))
     ids = [name for name in given if re.fullmatch(IDS[survey][1], name)]
@@ -88,24 +95,22 @@ def fetch_in_parts(
             checks.object_ids(survey, foreign)  # raises, and says whose they are
     if not given:
         raise BadQuery("Say which objects to fetch.", "object_ids")
+    for one in bodies:
+        checks.body(one)
     asked = [ids[at : at + at_once] for at in range(0, len(ids), at_once)]
-    questions = [MODULES[survey].alerts(part) for part in asked] + [
-        MODULES[survey].body(one) for one in bodies
-    ]
-    return _parts(survey, [*asked, *([one] for one in bodies)], questions, client, cutouts, aliases)
+    for part in asked:
+        checks.object_ids(survey, part)
+    return _parts(survey, [*asked, *([one] for one in bodies)], client, cutouts, aliases)
 
 
 def _parts(
     survey: str,
     asked: list[list[str]],
-    questions: list[Query],
     client: FinkClient,
     cutouts: bool,
     aliases: bool,
 ) -> Iterator[Whole]:
-    for names, question in zip(asked, questions, strict=True):
-        is_body = not re.fullmatch(IDS[survey][1], names[0])
-        whole = _whole(survey, names, client.get(question), client, is_body)
+    for whole in (whole for names in asked for whole in _wholes(survey, names, client)):
         if aliases:
             found, problems = other_names(survey, whole.tidy.alerts, client)
             known = {
@@ -120,6 +125,15 @@ def _parts(
         yield whole
 
 
+def _wholes(survey: str, names: list[str], client: FinkClient) -> list[Whole]:
+    """A part; as several if Fink refuses it as one."""
+    found, failed = in_halves(names, lambda some: _whole(survey, some, client))
+    if failed:
+        alone = tuple(failed)
+        found.append(Whole(empty(), alone, alone, {}, counted(str(error) for error in failed.values())))
+    return found
+
+
 def light_curve(survey: str, name: str, client: FinkClient) -> pl.DataFrame:
     """All points of one object or body (frames.DETECTIONS, `message` without meaning), oldest first.
 
@@ -128,19 +142,34 @@ def light_curve(survey: str, name: str, client: FinkClient) -> pl.DataFrame:
     if re.fullmatch(IDS[survey][1], name):
         found = light_curves(survey, [name], client)
     else:
-        found = _points(survey, client.get(MODULES[survey].body(name)).frame, "detection")
+        came = client.get(MODULES[survey].body(name))
+        if came.may_be_cut:
+            logger.warning(CUT, f"the alerts of {name}")
+        found = _points(survey, of_body(name, came.frame), "detection")
     return found.drop("object_id", strict=False).unique(POINTS, maintain_order=True).sort("observed_at")
 
 
-def light_curves(survey: str, ids: Iterable[str], client: FinkClient) -> pl.DataFrame:
-    """The points of several objects: frames.DETECTIONS with their `object_id`; forced ones and limits too."""
-    found = [pl.DataFrame(schema={"object_id": pl.String} | DETECTIONS)]
-    ids = list(ids)
+def light_curves(
+    survey: str, ids: Iterable[str], client: FinkClient, problems: list[str] | None = None
+) -> pl.DataFrame:
+    """The points of several objects: frames.DETECTIONS with their `object_id`; forced ones and limits too.
+
+    problems: takes what Fink refuses of some of the objects or of the forced photometry, and what it may have more of;
+    without, that is logged. Raises the errors of the client, a refusal if all of ten objects are refused.
+    """
+    said: list[str] = []
+    found, ids = [_no_points()], list(ids)
     for at in range(0, len(ids), OBJECTS_AT_ONCE):
         part = ids[at : at + OBJECTS_AT_ONCE]
-        found.append(_of_ids(survey, client.get(MODULES[survey].light_curve(part)), "detection"))
-        if survey == "lsst":
-            found.append(_of_ids(survey, client.get(lsst.forced(part)), "forced"))
+        curves, failed = _curves(survey, part, client, "detection", said)
+        found.append(curves)
+        if survey == "lsst" and (rest := [one for one in part if one not in failed]):
+            found.append(_forced(rest, client, said))
+    if problems is None:
+        for one in counted(said):
+            logger.warning("%s", one)
+    else:
+        problems += said
     return pl.concat(found)
 
 
@@ -151,14 +180,17 @@ def sparklines(points: pl.DataFrame) -> dict[str, pl.DataFrame]:
     return {key: group.select(fields) for (key,), group in shown.group_by("object_id", maintain_order=True)}
 
 
-def _whole(survey: str, names: list[str], came: Rows, client: FinkClient, is_body: bool) -> Whole:
-    found = tidied(came.frame)
+def _whole(survey: str, names: list[str], client: FinkClient) -> Whole:
+    is_body = not re.fullmatch(IDS[survey][1], names[0])
+    came = client.get(MODULES[survey].body(names[0]) if is_body else MODULES[survey].alerts(names))
+    rows = of_body(names[0], came.frame) if is_body else came.frame
+    found = tidied(rows)
     alerts, problems = found.tidy.alerts, list(found.problems)
     if came.may_be_cut:
-        problems.append(f"Fink may have more alerts of {', '.join(names)} than it sends.")
+        problems.append(CUT % f"the alerts of {', '.join(names)}")
     if is_body:
         # Each alert has its own point: where a body was not seen is of the place, and not of the body.
-        tidy = Tidy(_with_names_served(came.frame, alerts), found.tidy.detections)
+        tidy = Tidy(_with_names_served(rows, alerts), found.tidy.detections)
         return Whole(tidy, tuple(names), tuple(names) if alerts.is_empty() else (), {}, counted(problems))
     points, said = _light_curves_of(survey, names, came, client)
     by_time = alerts.sort("observed_at", "alert_id")
@@ -173,15 +205,47 @@ def _whole(survey: str, names: list[str], came: Rows, client: FinkClient, is_bod
 def _light_curves_of(
     survey: str, names: list[str], came: Rows, client: FinkClient
 ) -> tuple[pl.DataFrame, list[str]]:
-    """The points of these objects with `object_id`, and what Fink refused."""
-    if survey == "ztf":
-        return light_curves("ztf", names, client), []
-    detections = _of_ids(survey, came, "detection")  # Rubin's alerts are its light curve
+    """The points of these objects with `object_id`, and what Fink refused: of that there are the alerts' own points."""
+    said: list[str] = []
+    own = _of_ids(survey, came, "detection")
+    if survey == "lsst":  # its alerts are its light curve
+        return pl.concat([own, _forced(names, client, said)]), said
+    found, failed = _no_points(), set(names)
     try:
-        forced = _of_ids(survey, client.get(lsst.forced(names)), "forced")
-    except QueryRefused as error:
-        return detections, [str(error)]
-    return pl.concat([detections, forced]), []
+        found, failed = _curves(survey, names, client, "detection", said)
+    except (QueryRefused, BadAnswer) as error:
+        said.append(str(error))
+    return pl.concat([found, own.filter(pl.col("object_id").is_in(list(failed)))]), said
+
+
+def _forced(ids: list[str], client: FinkClient, said: list[str]) -> pl.DataFrame:
+    """The forced photometry of Rubin objects; `said` takes what is refused of it."""
+    try:
+        return _curves("lsst", ids, client, "forced", said)[0]
+    except (QueryRefused, BadAnswer) as error:
+        said.append(str(error))
+        return _no_points()
+
+
+def _curves(
+    survey: str, ids: list[str], client: FinkClient, kind: str, said: list[str]
+) -> tuple[pl.DataFrame, set[str]]:
+    """The points of up to ten objects, and those that Fink refused; `said` takes why. Raises if it refused all."""
+
+    def get(some: list[str]) -> pl.DataFrame:
+        query = lsst.forced(some) if kind == "forced" else MODULES[survey].light_curve(some)
+        came = client.get(query)
+        if came.may_be_cut:
+            said.append(CUT % query.what)
+        return _of_ids(survey, came, kind)
+
+    found, failed = in_halves(ids, get)
+    said += map(str, failed.values())
+    return pl.concat([_no_points(), *found]), set(failed)
+
+
+def _no_points() -> pl.DataFrame:
+    return pl.DataFrame(schema={"object_id": pl.String} | DETECTIONS)
 
 
 def _of_ids(survey: str, came: Rows, kind: str) -> pl.DataFrame:
