@@ -12,7 +12,8 @@ from tests.unit.test_api_rows import lsst_rows, served, ztf_rows
 from tom_fink.api import answers
 from tom_fink.api.answers import Answer
 from tom_fink.api.client import FinkClient
-from tom_fink.api.columns import LSST_ALERTS, ZTF_ALERTS
+from tom_fink.api.columns import LSST_ALERTS, LSST_CONE, ZTF_ALERTS, ZTF_CONE
+from tom_fink.api.options import MAX_BYTES
 from tom_fink.decoding.decode import MESSAGE
 from tom_fink.errors import BadAnswer, BadQuery, QueryRefused, ServiceUnavailable
 from tom_fink.frames import ALERTS, DETECTIONS
@@ -29,6 +30,7 @@ from tom_fink.search import (
     with_counts,
 )
 from tom_fink.search.fetch import sparklines
+from tom_fink.search.plan import MOST_OF_A_CONE
 from tom_fink.simulate import simulated_alerts
 
 pytestmark = pytest.mark.usefixtures("no_proxy")
@@ -307,10 +309,22 @@ def test_the_days_of_an_event(server, client):
     rows = [
         rubin(1, days=-2, **event),
         rubin(2, OTHER_RUBIN_ID, 3, **event),
-        rubin(3, "170028513894599999", 9, **event),
+        rubin(3, "170028513894599999", 9, **event, **{"f:firstDiaSourceMjdTaiFink": MJD_TAI + 7}),
+        # Still seen, and first seen in these days or before them
+        rubin(4, "170028513894590004", 40, **event, **{"f:firstDiaSourceMjdTaiFink": MJD_TAI + 2}),
+        rubin(5, "170028513894590005", 40, **event, **{"f:firstDiaSourceMjdTaiFink": MJD_TAI - 90}),
+        rubin(6, "170028513894590006", 40, **event),
     ]
     server.faults.append(answers_with(rows))
-    assert found_ids(run(Search("lsst", event="S200219ac"), client)) == [OTHER_RUBIN_ID]
+    found = found_ids(run(Search("lsst", event="S200219ac"), client))
+    assert sorted(found) == ["170028513894590004", "170028513894590005", OTHER_RUBIN_ID]
+    server.lists["lsst", "tags"] = {"in_tns": {"description": "", "API support": True}}
+    server.rows["lsst", "tags"] = [rubin(11, days=-2.5), rubin(12, OTHER_RUBIN_ID, 3)]
+    server.faults.append(answers_with(rows))
+    found = run(Search("lsst", event="S200219ac", tags="in_tns"), client)
+    assert (found_ids(found), found.notes) == ([OTHER_RUBIN_ID], ()), (
+        "a tag's rows do not tell the event's time"
+    )
     server.rows["lsst", "skymap"] = [rubin(1, days=-2)]
     found = run(Search("lsst", event="S200219ac"), client)
     assert found_ids(found) == [RUBIN_ID]
@@ -482,11 +496,164 @@ def test_a_resolver_that_is_away_matters_only_if_no_other_knows_the_name(server)
             look_up("M 31", "ztf", client)
 
 
-def test_a_position_beside_a_name_is_taken(server, client):
-    server.rows["ztf", "conesearch"] = [ztf(1)]
+def test_a_name_that_a_resolver_fails_on_is_not_the_observer_s_mistake(server, client):
+    """A service that says 400 does not know the name; one that fails says nothing."""
+    failed = says(500, b'{"message": "Internal Server Error"}', "application/json")
+    server.faults += [failed, says(400, b"{'status': 'error', 'text': 'unknown'}"), answers_with([])]
+    with pytest.raises(QueryRefused, match="the name 'M 31' in simbad and failed"):
+        run(Search("ztf", name="M 31"), client)
+    server.faults += [says(404, b"")] * 3
+    with pytest.raises(QueryRefused, match="Check FINK_API_ZTF_URL"):
+        run(Search("ztf", name="M 31"), client)
+    server.faults += [says(400, b"{'status': 'error', 'text': 'unknown'}")] * 3
+    with pytest.raises(BadQuery, match="not known to TNS, SIMBAD, SsODNet"):
+        run(Search("ztf", name="M 31"), client)
+    server.faults += [failed, answers_with(SN_2023VWY)]
+    assert [place.name for place in look_up("M 31x", "ztf", client)] == ["SN 2023vwy"], "another one knows it"
+
+
+EROS = {"i:name": "Eros", "i:number": 433, "i:ssnamenr": "433"}
+
+
+@pytest.mark.parametrize("name", ["433 Eros", "(433) Eros", "(433) eros"])
+def test_a_body_by_number_and_name(name, server, client):
+    server.faults.append(answers_with([EROS, EROS | {"i:name": "Erosita", "i:number": 9999}]))
+    assert [place.body for place in look_up(name, "ztf", client)] == ["433"]
+    (asked,) = server.asked
+    assert (asked.payload["resolver"], asked.payload["name"].lower()) == ("ssodnet", "eros")
+
+
+def test_what_looks_like_number_and_name_is_another_service_s(server, client):
+    server.faults += [
+        answers_with([{"i:name": "Tucana", "i:number": 50}]),
+        answers_with([M31 | {"oname": "47 Tuc"}]),
+    ]
+    assert [str(place) for place in look_up("47 Tuc", "ztf", client)] == ["47 Tuc (SIMBAD, Galaxy)"]
+    assert [one.payload["name"] for one in server.asked] == ["Tuc", "47 Tuc"]
+
+
+# --- A name beside other criteria -------------------------------------------------------------
+
+
+def test_a_body_s_name_beside_a_position_is_the_body_there(server, client):
+    body = {"i:ssnamenr": "433", "d:roid": 3, "sso_name": "Eros", "sso_number": 433}
+    server.faults += [answers_with([]), answers_with([]), answers_with([EROS])]
+    server.rows["ztf", "conesearch"] = [ztf(7, OTHER_ID)]
+    server.rows["ztf", "sso"] = [ztf(1, **body), ztf(2, OTHER_ID, **body, **{"i:ra": 10.0})]
+    found = run(Search("ztf", name="Eros", **CONE), client)
+    assert found.search == Search("ztf", body="433", **CONE)
+    assert found.objects.select("object_key", "alerts_came").rows() == [("433", 2)]
+    server.faults += [answers_with([]), answers_with([]), answers_with([EROS])]
+    assert len(run(Search("ztf", name="Eros", ra_deg=11, dec_deg=2), client)) == 0
+
+
+def test_two_names_of_a_body_are_one_and_two_bodies_are_none(server, client):
+    body = {"i:ssnamenr": "433", "d:roid": 3, "sso_name": "Eros", "sso_number": 433}
+    server.rows["ztf", "sso"] = [ztf(1, **body)]
+    for other in ("433", "Eros"):
+        server.faults += [answers_with([]), answers_with([]), answers_with([EROS])]
+        assert found_ids(run(Search("ztf", name="Eros", body=other), client)) == [ZTF_ID]
+    asked = len(server.asked)
+    server.faults += [answers_with([]), answers_with([]), answers_with([EROS])]
+    server.faults += [answers_with([EROS | {"i:name": "1898 DQ"}]), answers_with([ztf(1, **body)])]
+    assert found_ids(run(Search("ztf", name="Eros", body="1898 DQ"), client)) == [ZTF_ID]
+    assert len(server.asked) == asked + 5, "whether they are the same is asked"
+    pallas = {"i:name": "Pallas", "i:number": 2, "i:ssnamenr": "2"}
+    server.faults += [answers_with([]), answers_with([]), answers_with([EROS]), answers_with([pallas])]
+    found = run(Search("ztf", name="Eros", body="Pallas"), client)
+    assert (len(found), found.notes[-1]) == (0, "Nothing is both Eros and Pallas.")
+    assert found.objects.schema == pl.Schema(OBJECTS)
+
+
+def test_a_place_s_name_beside_a_position_is_both(server, client):
+    server.rows["ztf", "resolver"] = [M31 | {"jradeg": 150.1, "jdedeg": 2.212}]  # 7.2 arc seconds away
+    server.rows["ztf", "conesearch"] = [
+        ztf(1, **{"i:dec": 2.2101}),
+        ztf(2, OTHER_ID, **{"i:dec": 2.2111}),  # 4.0 and 3.2 arc seconds away
+    ]
     found = run(Search("ztf", name="M 31", **CONE), client)
-    assert found.notes == ("The position was taken; the name was not looked up.",)
-    assert found_ids(found) == [ZTF_ID]
+    assert found_ids(found) == [OTHER_ID]
+    assert found.notes == ("M 31 is M 31 (SIMBAD, Galaxy).",)
+    server.rows["ztf", "resolver"] = [M31]
+    assert len(run(Search("ztf", name="M 31", **CONE), client)) == 0
+
+
+def test_a_transient_s_name_beside_a_position_is_its_object_there(server, client):
+    server.rows["ztf", "resolver"] = SN_2023VWY
+    server.rows["ztf", "objects"] = [ztf(1, "ZTF23abmwsrw")]
+    found = run(Search("ztf", name="SN 2023vwy", radius_arcsec=10, **CONE), client)
+    assert found_ids(found) == ["ZTF23abmwsrw"]
+    assert len(run(Search("ztf", name="SN 2023vwy", radius_arcsec=10, ra_deg=1, dec_deg=2), client)) == 0
+
+
+# --- What is not answered ---------------------------------------------------------------------
+
+
+def test_what_came_before_a_late_answer_is_shown(server):
+    server.rows["ztf", "latests"] = [ztf(1)]
+    search = Search("ztf", classes=("SN candidate", "Tracklet", "Ambiguous"))
+    with FinkClient(server.options(timeout_s=10, retries=0)) as client:
+        server.faults += [answers_with(server.rows["ztf", "latests"]), says(503)]
+        found = run(search, client)
+        assert (found_ids(found), found.has_more) == ([ZTF_ID], True)
+        missing = "the newest alerts of class 'Tracklet', the newest alerts of class 'Ambiguous'"
+        assert found.notes[0].endswith(f"(status 503). Try again in some minutes. Missing here: {missing}.")
+        assert len(server.asked) == 2, "the rest would take as long"
+        server.faults.append(says(503))
+        with pytest.raises(ServiceUnavailable):
+            run(search, client)
+
+
+def test_one_answer_that_is_too_large_is_told_and_the_others_are_shown(server):
+    server.rows["ztf", "latests"] = [ztf(1)]
+    with FinkClient(server.options(timeout_s=10, max_bytes=20_000)) as client:
+        server.faults.append(says(200, b" " * 30_000))
+        found = run(Search("ztf", classes=("Ambiguous", "SN candidate")), client)
+    assert (found_ids(found), found.has_more) == ([ZTF_ID], True)
+    assert "'Ambiguous' and sent more than" in found.notes[0]
+
+
+def test_a_cone_that_is_too_wide_says_what_helps(server):
+    with FinkClient(server.options(timeout_s=10, max_bytes=20_000)) as client:
+        server.faults.append(says(200, b" " * 30_000))
+        with pytest.raises(BadAnswer, match=r"sent more than 0 MB\. Make the radius smaller\."):
+            run(Search("ztf", **CONE, radius_arcsec=18_000), client)
+
+
+@pytest.mark.parametrize("survey", ["ztf", "lsst"])
+def test_the_rows_of_the_widest_cone_are_read(survey):
+    """As many as are asked for of all its parts together: ZTF's widest has them at 500 objects a square degree."""
+    simulated = [one.alert for one in simulated_alerts(1, day(0), 120) if one.survey == survey]
+    columns = (ZTF_CONE if survey == "ztf" else LSST_CONE) + ("v:separation_degree",)
+    rows = [(ztf_rows if survey == "ztf" else lsst_rows)(alert)[0] for alert in simulated]
+    rows = served([row | {"v:separation_degree": 4.9876543210} for row in rows], columns)
+    size = len(json.dumps(rows, separators=(",", ":"))) / len(rows)
+    assert size * MOST_OF_A_CONE < MAX_BYTES
+
+
+# A row as the reference has it: of the id of an alert it does not speak.
+OF_REFERENCE = {
+    "r:diaObjectId": int(RUBIN_ID), "r:ra": 150.1, "r:dec": 2.21, "r:midpointMjdTai": MJD_TAI,
+    "f:firstDiaSourceMjdTaiFink": MJD_TAI - 3, "v:separation_degree": 0.0,
+}  # fmt: skip
+
+
+def test_a_cone_whose_rows_do_not_say_of_which_alerts_they_are(server, client):
+    other = OF_REFERENCE | {"r:diaObjectId": int(OTHER_RUBIN_ID)}
+    server.faults.append(answers_with([OF_REFERENCE, other]))
+    server.rows["lsst", "sources"] = [rubin(2, days=1), rubin(1), rubin(3, OTHER_RUBIN_ID)]
+    found = run(Search("lsst", **CONE), client)
+    assert found.objects.select("object_id", "alert_count").sort("alert_count").rows() == [
+        (OTHER_RUBIN_ID, 1),
+        (RUBIN_ID, 2),
+    ]
+    assert (found.problems, found.notes, found.has_more) == ((), (), False)
+    assert server.asked[1].payload["diaObjectId"] == f"{RUBIN_ID},{OTHER_RUBIN_ID}"
+    server.asked.clear()
+    many = [OF_REFERENCE | {"r:diaObjectId": int(RUBIN_ID) + number} for number in range(201)]
+    server.faults.append(answers_with(many))
+    assert run(Search("lsst", **CONE), client).has_more
+    assert len(server.asked) == 21
 
 
 # --- Objects whole ----------------------------------------------------------------------------
@@ -598,6 +765,121 @@ def test_what_cannot_be_fetched_is_said_before_anything_is_asked(survey, names, 
     assert server.asked == []
 
 
+def of_ten(letters: str = "abcdefghij") -> list[str]:
+    return [f"ZTF26aaaaaa{letter}" for letter in letters]
+
+
+def spoiled_by(server, endpoint: str, spoils: str, response=None):
+    """A question of this endpoint that has this id in it gets this answer."""
+    answered = server.answer
+    response = response or (500, "application/json", b'{"message": "Internal Server Error"}')
+
+    def answer(survey, its, payload):
+        is_spoiled = its == endpoint and spoils in str(payload)
+        return response if is_spoiled else answered(survey, its, payload)
+
+    server.answer = answer
+
+
+@pytest.mark.parametrize("response", [None, (200, "text/html", b"<html>")], ids=["refused", "no JSON"])
+def test_one_object_that_spoils_the_answer_is_missing_and_the_others_come(response, server, client):
+    server.rows["ztf", "objects"] = [ztf(number, one) for number, one in enumerate(of_ten(), 1)]
+    spoiled_by(server, "objects", "ZTF26aaaaaad", response)
+    whole = fetch("ztf", of_ten(), client)
+    assert sorted(whole.tidy.alerts["object_id"]) == of_ten("abcefghij")
+    assert (sorted(whole.asked), whole.missing) == (of_ten(), ("ZTF26aaaaaad",))
+    assert "the alerts of ZTF26aaaaaad and" in whole.problems[0]
+    assert whole.tidy.detections.height == 9
+    problems: list[str] = []
+    points = light_curves("ztf", of_ten(), client, problems)
+    assert sorted(points["object_id"]) == of_ten("abcefghij")
+    assert len(problems) == 1
+    assert "the light curve of ZTF26aaaaaad and" in problems[0]
+    server.asked.clear()
+    with pytest.raises((QueryRefused, BadAnswer)):
+        fetch("ztf", ["ZTF26aaaaaad"], client)
+    assert len(server.asked) == 1
+
+
+def test_a_wrong_address_is_not_asked_for_each_object(server, client):
+    server.answer = lambda *args: (404, "text/html", b"")
+    with pytest.raises(QueryRefused, match="FINK_API_ZTF_URL"):
+        fetch("ztf", of_ten(), client)
+    assert len(server.asked) == 1
+
+
+def test_all_of_several_that_are_refused_are_refused_together(server, client):
+    spoiled_by(server, "objects", "ZTF")
+    with pytest.raises(QueryRefused, match="ZTF26aaaaaaa, ZTF26aaaaaab and failed"):
+        fetch("ztf", of_ten("ab"), client)
+
+
+def test_an_object_whose_light_curve_is_refused_has_the_points_of_its_alerts(server, client):
+    server.rows["ztf", "objects"] = [ztf(2, OTHER_ID), ztf(1), LIMIT | {"i:objectId": OTHER_ID}]
+    answered = server.answer
+    server.answer = lambda survey, endpoint, payload: (
+        (500, "text/html", b"")
+        if "withupperlim" in payload and ZTF_ID in payload["objectId"]
+        else answered(survey, endpoint, payload)
+    )
+    whole = fetch("ztf", [ZTF_ID, OTHER_ID], client)
+    assert whole.missing == ()
+    assert sorted(whole.tidy.detections["kind"]) == ["detection", "detection", "limit"]
+    assert "the light curve of ZTF26aamcbly and failed" in whole.problems[0]
+    assert fetch("ztf", [ZTF_ID], client).tidy.detections.height == 1
+
+
+def test_detections_are_not_lost_with_the_forced_photometry(server, client, caplog):
+    server.rows["lsst", "sources"] = [rubin(1), rubin(2, OTHER_RUBIN_ID)]
+    spoiled_by(server, "fp", RUBIN_ID)
+    problems: list[str] = []
+    points = light_curves("lsst", [RUBIN_ID, OTHER_RUBIN_ID], client, problems)
+    assert points["kind"].to_list() == ["detection", "detection"]
+    assert "the forced photometry of 170028485706776685 and failed" in problems[0]
+    assert not caplog.messages
+    assert light_curve("lsst", RUBIN_ID, client).height == 1
+    assert "the forced photometry of 170028485706776685 and failed" in caplog.messages[0]
+
+
+def test_a_light_curve_that_may_be_cut_is_told(server, client):
+    server.rows["lsst", "sources"] = [rubin(1)]
+    point = {"r:diaObjectId": int(RUBIN_ID), "r:band": "r", "r:psfFlux": 10.0, "r:psfFluxErr": 1.0}
+    server.rows["lsst", "fp"] = [
+        point | {"r:diaForcedSourceId": number, "r:midpointMjdTai": MJD_TAI + number / 1000}
+        for number in range(10_000)
+    ]
+    whole = fetch("lsst", [RUBIN_ID], client)
+    assert whole.problems == (f"Fink may have more of the forced photometry of {RUBIN_ID} than it sends.",)
+    problems: list[str] = []
+    light_curves("lsst", [RUBIN_ID], client, problems)
+    assert problems == list(whole.problems)
+
+
+BENOITCARRY = {"i:ssnamenr": "8467", "d:roid": 3, "sso_name": "Benoitcarry", "sso_number": 8467}
+KLIO = {"i:ssnamenr": "84", "d:roid": 3, "sso_name": "Klio", "sso_number": 84}
+
+
+@pytest.mark.parametrize(
+    ("asked", "rows", "candids"),
+    [
+        ("84", [BENOITCARRY], []),  # looked up by its beginning
+        ("84", [BENOITCARRY, KLIO], [2]),
+        ("klio", [BENOITCARRY, KLIO, KLIO | {"i:ssnamenr": "Klio"}], [2, 3]),
+        ("8467", [BENOITCARRY, BENOITCARRY | {"i:ssnamenr": "Benoitcarry"}], [1, 2]),
+        ("1981 EA1", [BENOITCARRY], [1]),  # a name that Fink knows it by and does not send
+        ("1981 EA1", [BENOITCARRY, KLIO], []),
+        ("84", [{"i:ssnamenr": "84", "d:roid": 3}], [1]),
+    ],
+)
+def test_points_of_another_body_are_not_taken(asked, rows, candids, server, client):
+    rows = [ztf(number, f"ZTF26a{number}", number, **row) for number, row in enumerate(rows, 1)]
+    server.faults += [answers_with(rows)] * 3
+    found = [str(number) for number in candids]
+    assert light_curve("ztf", asked, client)["source_id"].to_list() == found
+    assert sorted(fetch("ztf", [asked], client).tidy.alerts["alert_id"]) == found
+    assert sorted(run(Search("ztf", body=asked), client).tidy.alerts["alert_id"]) == found
+
+
 def test_light_curves_alone(server, client):
     server.rows["ztf", "objects"] = [ztf(2, days=1), LIMIT | {"i:objectId": ZTF_ID}, ztf(9, OTHER_ID)]
     points = light_curve("ztf", ZTF_ID, client)
@@ -614,17 +896,45 @@ def test_light_curves_alone(server, client):
 
 def test_a_target_is_an_object_by_its_names_or_its_place(server, client):
     names = ("my supernova", "SN 2026abc", ZTF_ID, RUBIN_ID)
-    assert identify("ztf", names, client) == ZTF_ID
-    assert identify("lsst", names, client) == RUBIN_ID
-    assert identify("ztf", ("my supernova",), client) is None
+    assert identify("ztf", names, client) == [ZTF_ID]
+    assert identify("lsst", names, client) == [RUBIN_ID]
+    assert identify("ztf", ("my supernova",), client) == []
     assert server.asked == []
     server.rows["ztf", "conesearch"] = [
         ztf(1, "ZTF26aaaaaaa", **{"i:dec": 2.2104}),  # 1.4 arc seconds away
         ztf(2, OTHER_ID, **{"i:dec": 2.2102}),
         ztf(3, "ZTF26aaaaaab", **{"i:ssnamenr": "8467", "d:roid": 3}),  # an asteroid that passed
     ]
-    assert identify("ztf", ("my supernova",), client, (150.1, 2.21)) == OTHER_ID
-    assert identify("ztf", ("my supernova",), client, (151.0, 2.21)) is None
+    assert identify("ztf", ("my supernova",), client, (150.1, 2.21)) == [OTHER_ID]
+    assert identify("ztf", ("my supernova",), client, (151.0, 2.21)) == []
+
+
+GAIA, TIC = "2079000330051813504", "0123456789"
+
+
+@pytest.mark.parametrize("place", [None, (150.1, 2.21)])
+def test_a_number_of_another_catalogue_hides_no_object(place, server, client):
+    """Both have the form of Rubin's ids."""
+    server.rows["lsst", "sources"] = [rubin(2, OTHER_RUBIN_ID), rubin(1)]
+    found = identify("lsst", ("Gaia DR3 1", GAIA, TIC, RUBIN_ID, OTHER_RUBIN_ID), client, place)
+    assert found == [RUBIN_ID, OTHER_RUBIN_ID], "both are the target's, in their order"
+    (asked,) = server.asked
+    assert asked.payload["diaObjectId"] == f"{GAIA},{TIC},{RUBIN_ID},{OTHER_RUBIN_ID}"
+    assert len(asked.payload["columns"].split(",")) == 2
+
+
+def test_an_id_that_fink_does_not_have_hides_no_place(server, client):
+    server.rows["lsst", "conesearch"] = [rubin(1)]
+    server.rows["ztf", "conesearch"] = [ztf(2, OTHER_ID)]
+    server.rows["ztf", "objects"] = [ztf(3, f"{ZTF_ID}x")]  # what begins so
+    assert identify("lsst", (GAIA,), client, (150.1, 2.21)) == [RUBIN_ID]
+    assert identify("ztf", (ZTF_ID,), client, (150.1, 2.21)) == [OTHER_ID]
+    assert identify("lsst", (GAIA, TIC), client) == []
+
+
+def test_a_target_of_many_numbers_asks_for_some(server, client):
+    assert identify("lsst", [f"12345678{number}" for number in range(10, 30)], client) == []
+    assert server.asked[0].payload["diaObjectId"].count(",") == 4
 
 
 # --- Other names and cutouts ------------------------------------------------------------------

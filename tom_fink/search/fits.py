@@ -64,18 +64,21 @@ def told(survey: str, rows: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def separation(search: Search) -> pl.Expr:
-    """Arc seconds from the search's position, haversine; null without a position."""
-    if not search.has_cone:
+def separation(ra_deg: float | None, dec_deg: float | None) -> pl.Expr:
+    """Arc seconds from a position (ICRS), haversine; null without one."""
+    if ra_deg is None or dec_deg is None:
         return pl.lit(None, pl.Float64)
     ra, dec = pl.col("ra_deg").radians(), pl.col("dec_deg").radians()
-    ra_0, dec_0 = pl.lit(search.ra_deg).radians(), pl.lit(search.dec_deg).radians()
+    ra_0, dec_0 = pl.lit(ra_deg).radians(), pl.lit(dec_deg).radians()
     square = ((dec - dec_0) / 2).sin() ** 2 + dec.cos() * dec_0.cos() * ((ra - ra_0) / 2).sin() ** 2
     return 2 * square.clip(0, 1).sqrt().arcsin().degrees() * 3600
 
 
 def parts(search: Search, left: frozenset[str]) -> list[Part]:
-    """What the criteria in `left` ask of rows with frames.ALERTS, TOLD, `is_latest_only` and `separation_arcsec`."""
+    """What the criteria in `left` ask of rows with frames.ALERTS, TOLD, `is_latest_only` and `separation_arcsec`.
+
+    `event_at` has to be there in all rows, if one of them tells it.
+    """
     found = []
     if "ids" in left:
         found.append(Part(pl.col("object_id").is_in(search.object_ids)))
@@ -130,9 +133,10 @@ def _dates(search: Search) -> Part:
 
 
 def _days_of_event(search: Search) -> Part:
-    """ZTF's service picks these itself."""
-    since = pl.col("observed_at") - pl.col("event_at")
-    fits = since.is_between(-timedelta(days=search.days_before), timedelta(days=search.days_after))
+    """Seen at some time in these, as `_dates` has it. ZTF's service picks them itself."""
+    first = pl.when("is_latest_only").then(pl.col("first_told").fill_null(pl.col("observed_at")))
+    fits = pl.col("observed_at") >= pl.col("event_at") - timedelta(days=search.days_before)
+    fits &= first.otherwise("observed_at") <= pl.col("event_at") + timedelta(days=search.days_after)
     note = "Fink does not say when the event was; objects are shown whenever they were seen."
     return Part(fits, pl.col("event_at").is_null(), note)
 

@@ -23,6 +23,8 @@ TRANSIENT = re.compile(
     "|(?:ZTF|ATLAS|Gaia|PS|GOTO|ASASSN|BGEM|MASTER|LSST)-?[0-9]{2}[A-Za-z0-9-]+",
     re.IGNORECASE,
 )
+# 433 Eros, (433) Eros; also 47 Tuc and 61 Cygni, of which SsODNet knows nothing
+NUMBERED = re.compile(r"\(?([1-9][0-9]{0,6})\)? +([A-Za-z'][A-Za-z0-9' -]*)")
 PREFIX = re.compile("^(?:SN|AT|TDE|FRB|KN)(?=[0-9])", re.IGNORECASE)
 SAME_PLACE_ARCSEC = 3.0
 SHOWN = 5  # of the names that a text may stand for
@@ -50,34 +52,51 @@ def look_up(name: str, survey: str, client: FinkClient, resolver: str = "") -> l
 
     Asked are TNS, SIMBAD and SsODNet in the order that the name suggests, or `resolver` alone. What is named
     exactly so is taken before what begins so. Empty if nothing is known. Raises `BadQuery`, and the errors of the
-    client if no service knows the name and one could not be asked.
+    client if no service knows the name and one did not answer.
     """
     text = checks.resolvable(name)
-    problem = None
+    problem: ServiceUnavailable | QueryRefused | None = None
     for service in (resolver,) if resolver else _order(text):
+        numbered = NUMBERED.fullmatch(text) if service == "ssodnet" else None
+        asked = numbered[2].strip() if numbered else text
         try:
-            found = client.get(MODULES[survey].resolve(service, text, MAX_ROWS), resolved)
-        except QueryRefused:
-            continue  # so it says of some names that it does not know
+            found = client.get(MODULES[survey].resolve(service, asked, MAX_ROWS), resolved)
+        except QueryRefused as error:
+            if error.status != 400:  # with that it says of some names that it does not know them
+                problem = error
+            continue
         except ServiceUnavailable as error:
             problem = error
             continue
-        if places := _places(service, text, found):
+        if numbered:
+            found = found.filter(pl.col("other_name") == numbered[1])
+        if places := _places(service, asked, found):
             return places
     if problem is not None:
         raise problem
     return []
 
 
-def located(search: Search, client: FinkClient) -> tuple[Search, tuple[str, ...]]:
-    """The search with its name replaced by what that stands for, and what there is to say of it.
+@dataclass(frozen=True)
+class Located:
+    """A search with its name replaced by what that stands for.
 
-    Raises `BadQuery` for a name that nobody knows or that may stand for several places.
+    Beside a position the name stays where it is a place too: objects are then within the radius of `near` as well.
+    """
+
+    search: Search
+    notes: tuple[str, ...] = ()
+    near: Place | None = None
+    is_impossible: bool = False  # nothing can fit
+
+
+def located(search: Search, client: FinkClient) -> Located:
+    """What a search is, and what there is to say of it.
+
+    Raises `BadQuery` for a name that nobody knows or that may stand for several places, and as `look_up` does.
     """
     if not search.name:
-        return search, ()
-    if search.has_cone:
-        return replace(search, name=""), ("The position was taken; the name was not looked up.",)
+        return Located(search)
     places = look_up(search.name, search.survey, client, search.resolver)
     if not places:
         asked = [search.resolver] if search.resolver else list(checks.RESOLVERS)
@@ -90,10 +109,15 @@ def located(search: Search, client: FinkClient) -> tuple[Search, tuple[str, ...]
     (place,) = places
     said = (f"{search.name} is {place}.",)
     if place.body:
-        return replace(search, name="", body=search.body or place.body), said
-    if place.object_ids and search.survey == "ztf" and search.radius_arcsec is None and not search.object_ids:
-        return replace(search, name="", object_ids=place.object_ids), said
-    return replace(search, name="", ra_deg=place.ra_deg, dec_deg=place.dec_deg), said
+        if search.body and not _is_body(place, search, client):
+            return Located(search, (*said, f"Nothing is both {search.name} and {search.body}."), None, True)
+        return Located(replace(search, name="", body=search.body or place.body), said)
+    radius_is_its = search.radius_arcsec is not None and not search.has_cone
+    if place.object_ids and search.survey == "ztf" and not radius_is_its and not search.object_ids:
+        return Located(replace(search, name="", object_ids=place.object_ids), said)
+    if search.has_cone:
+        return Located(search, said, place)
+    return Located(replace(search, name="", ra_deg=place.ra_deg, dec_deg=place.dec_deg), said)
 
 
 def separation_arcsec(ra_a: float, dec_a: float, ra_b: float, dec_b: float) -> float:
@@ -103,10 +127,18 @@ def separation_arcsec(ra_a: float, dec_a: float, ra_b: float, dec_b: float) -> f
     return degrees(2 * asin(sqrt(min(square, 1.0)))) * 3600
 
 
+def _is_body(place: Place, search: Search, client: FinkClient) -> bool:
+    """Whether the search's body is this one, maybe by another name."""
+    if _plain(search.body) in (_plain(place.body), _plain(place.name)):
+        return True
+    return any(one.body == place.body for one in look_up(search.body, search.survey, client, "ssodnet"))
+
+
 def _order(text: str) -> tuple[str, ...]:
     if TRANSIENT.fullmatch(text):
         return "tns", "simbad", "ssodnet"
-    return ("ssodnet", "simbad", "tns") if BODY.fullmatch(text) else ("simbad", "tns", "ssodnet")
+    is_body = BODY.fullmatch(text) or NUMBERED.fullmatch(text)
+    return ("ssodnet", "simbad", "tns") if is_body else ("simbad", "tns", "ssodnet")
 
 
 def _places(service: str, text: str, found: pl.DataFrame) -> list[Place]:

@@ -7,6 +7,7 @@ looked for in the rows.
 
 from dataclasses import dataclass
 from datetime import datetime
+from math import degrees, pi, sqrt
 
 from tom_fink.api import checks, lsst, ztf
 from tom_fink.api.query import Query
@@ -17,6 +18,8 @@ ALWAYS_ASKED = ("body", "event", "tags")
 MOST_SELECTIVE_FIRST = ("ids", "tracklet", "cone", "classes", "anomalies", "dates")
 IDS_AT_ONCE = 10
 LEAST_OF_A_CONE = 1000  # Fink's own default; it does not give the nearest ones of a crowded cone
+MOST_OF_A_CONE = 40_000  # rows of all the parts of the sky that it covers; Fink's number is for each
+ROWS_PER_RESULT = 100  # asked for, where the rest is looked for in the rows: fewer results are fewer rows
 ALERTS_PER_OBJECT = 2  # asked for, where the answer has several of an object
 
 
@@ -40,12 +43,20 @@ def plan(search: Search, tags: tuple[str, ...] = ()) -> list[Step]:
     asked = [name for name in ALWAYS_ASKED if name in given]
     if not asked:
         asked = [next(name for name in MOST_SELECTIVE_FIRST if name in given)]
-    steps = [_step(name, search, checks.MAX_ROWS, tags) for name in asked]
+    n = min(search.n * ROWS_PER_RESULT, checks.MAX_ROWS)
+    steps = [_step(name, search, n, tags) for name in asked]
     is_all = len(steps) == 1 and not left(search, steps) and not search.has_cuts
     if is_all:
         n = min(search.n * ALERTS_PER_OBJECT, checks.MAX_ROWS)
         return [_step(asked[0], search, n, tags)]
     return steps
+
+
+def by_ids(step: Step, survey: str, ids: list[str]) -> Step:
+    """The questions for all alerts of these objects, which an answer to `step` named without them."""
+    parts = [ids[at : at + IDS_AT_ONCE] for at in range(0, len(ids), IDS_AT_ONCE)]
+    queries = tuple(MODULES[survey].alerts(part) for part in parts)
+    return Step("ids", queries, step.covered, is_complete=True)
 
 
 def left(search: Search, steps: list[Step]) -> frozenset[str]:
@@ -64,9 +75,7 @@ def _step(name: str, search: Search, n: int, tags: tuple[str, ...]) -> Step:
     covered = frozenset({name} - {"dates"} | ({"dates"} if dates_are_covered else set()))
     match name:
         case "ids":
-            parts = [ids[at : at + IDS_AT_ONCE] for at in range(0, len(ids), IDS_AT_ONCE)]
-            queries = tuple(module.alerts(part) for part in parts)
-            return Step(name, queries, frozenset({name}), is_complete=True)
+            return by_ids(Step(name, (), frozenset({name})), search.survey, list(ids))
         case "body":
             return Step(name, (module.body(search.body),), frozenset({name}), is_complete=True)
         case "tracklet":
@@ -90,11 +99,19 @@ def _step(name: str, search: Search, n: int, tags: tuple[str, ...]) -> Step:
     return Step(name, queries, covered)
 
 
+def parts_of_sky(radius_arcsec: float, nside: int) -> float:
+    """About how many pixels of a HEALPix map a cone touches."""
+    side_deg = degrees(sqrt(4 * pi / (12 * nside**2)))
+    return pi * (radius_arcsec / 3600 / side_deg + 1) ** 2
+
+
 def _cone(search: Search, n: int) -> Step:
+    module = MODULES[search.survey]
+    n = min(n, max(1, int(MOST_OF_A_CONE / parts_of_sky(search.radius, module.NSIDE))))
     is_of_first = search.dates_of == "first"
     # Fink takes the dates of a cone for those of the first detection.
     dates = {"start": search.start, "stop": search.stop} if is_of_first else {}
-    query = MODULES[search.survey].around(search.ra_deg, search.dec_deg, search.radius, n, **dates)
+    query = module.around(search.ra_deg, search.dec_deg, search.radius, n, **dates)
     covered = frozenset({"cone", "dates"} if is_of_first else {"cone"})
     return Step("cone", (query,), covered, is_latest_only=True)
 

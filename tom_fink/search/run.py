@@ -1,22 +1,26 @@
 """A search is run: its questions asked, the answers put together, an object a row."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import polars as pl
 
 from tom_fink.api import answers, lsst
 from tom_fink.api.client import FinkClient
 from tom_fink.decoding.decode import MESSAGE
-from tom_fink.errors import QueryRefused
+from tom_fink.errors import BadAnswer, QueryRefused, ServiceUnavailable
+from tom_fink.fields import text
 from tom_fink.frames import ALERTS, Tidy
-from tom_fink.search.answered import counted, joined, keyed, tidied
+from tom_fink.search.answered import counted, empty, joined, keyed, tidied
+from tom_fink.search.bodies import of_body
 from tom_fink.search.counts import with_counts, without_counts
 from tom_fink.search.fits import TOLD, parts, separation, told
-from tom_fink.search.found import Found, in_order, of_objects, summary, that_fit
+from tom_fink.search.found import OBJECTS, Found, in_order, of_objects, summary, that_fit
 from tom_fink.search.names import located
-from tom_fink.search.plan import Step, left, needs_tags, plan
+from tom_fink.search.plan import Step, by_ids, left, needs_tags, plan
 from tom_fink.search.search import Search
 
+MAX_BY_ID = 200  # objects of a cone without alerts' ids, whose alerts are asked for
+ID_COLUMNS = {"ztf": ("candid", "objectId"), "lsst": ("diaSourceId", "diaObjectId")}
 MAX_COUNTED = 500  # objects whose number of detections is asked for, 50 at once
 
 
@@ -36,16 +40,25 @@ def run(search: Search, client: FinkClient) -> Found:
     """Ask Fink and sum up what came: up to `n` objects.
 
     Raises `BadQuery` for a name that cannot be resolved, and the errors of the client. Where a search asks
-    several questions of one kind (classes, tags), one that Fink refuses becomes a note, if another is answered.
+    several questions of one kind (classes, tags), one that fails becomes a note, if another is answered; after one
+    that is not answered in time no more is asked.
     """
-    search, notes = located(search, client)
+    its = located(search, client)
+    search, notes = its.search, its.notes
+    if its.is_impossible:
+        return Found(search, pl.DataFrame(schema=OBJECTS), empty(), False, notes)
     steps = plan(search, _searchable_tags(client) if needs_tags(search) else ())
     answered, start = [], 0
     for step in steps:
-        answered.append(_ask(step, client, search.survey, start))
+        answered.append(_ask(step, client, search, start))
         start = answered[-1].end
-    rows = _fitting_together(answered).with_columns(separation(search).alias("separation_arcsec"))
+    rows = _fitting_together(answered).with_columns(
+        separation(search.ra_deg, search.dec_deg).alias("separation_arcsec"),
+        pl.col("event_at").max(),  # told by the rows of the sky map alone
+    )
     fitting = rows
+    if its.near is not None:
+        fitting = rows.filter(separation(its.near.ra_deg, its.near.dec_deg) <= search.radius)
     for part in parts(search, left(search, steps)):
         fits = part.fits.fill_null(False)
         if part.untold is not None:
@@ -68,18 +81,34 @@ def run(search: Search, client: FinkClient) -> Found:
     )
 
 
-def _ask(step: Step, client: FinkClient, survey: str, start: int) -> Answered:
+def _ask(step: Step, client: FinkClient, search: Search, start: int) -> Answered:
     """Ask the questions of a step; the messages of their rows count from `start`."""
+    survey = search.survey
     found, notes, refusal, is_answered, may_be_cut = [], [], None, not step.queries, False
-    for query in step.queries:
+    for number, query in enumerate(step.queries):
         try:
             came = client.get(query)
-        except QueryRefused as error:
+        except (QueryRefused, BadAnswer) as error:
             refusal = error
+            may_be_cut = may_be_cut or isinstance(error, BadAnswer)
             notes.append(str(error))
             continue
+        except ServiceUnavailable as error:
+            if not is_answered:
+                raise
+            # Each of the rest would take as long.
+            missing = ", ".join(query.what for query in step.queries[number:])
+            notes.append(f"{error} Missing here: {missing}.")
+            may_be_cut = True
+            break
         is_answered, may_be_cut = True, may_be_cut or came.may_be_cut
-        found.append(tidied(came.frame, start))
+        rows = of_body(search.body, came.frame) if step.criterion == "body" else came.frame
+        if step.criterion == "cone" and _lacks_alerts(survey, rows):
+            ids = rows.select(text(rows.schema, ID_COLUMNS[survey][1])).to_series().drop_nulls()
+            ids = ids.unique(maintain_order=True)
+            its = _ask(by_ids(step, survey, ids.head(MAX_BY_ID).to_list()), client, search, start)
+            return replace(its, may_be_cut=its.may_be_cut or may_be_cut or len(ids) > MAX_BY_ID)
+        found.append(tidied(rows, start))
         start += came.frame.height
     if not is_answered:
         raise refusal
@@ -97,6 +126,13 @@ def _ask(step: Step, client: FinkClient, survey: str, start: int) -> Answered:
         tuple(notes),
         tuple(problem for one in found for problem in one.problems),
     )
+
+
+def _lacks_alerts(survey: str, rows: pl.DataFrame) -> bool:
+    """Whether rows are of objects and do not say of which alerts; of a cone Fink does not promise that they do."""
+    ids = rows.select(text(rows.schema, name).alias(name) for name in ID_COLUMNS[survey])
+    alert_id, object_id = ID_COLUMNS[survey]
+    return ids[object_id].count() > 0 and ids[alert_id].count() == 0
 
 
 def _fitting_together(answered: list[Answered]) -> pl.DataFrame:
