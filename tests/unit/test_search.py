@@ -47,6 +47,10 @@ SAME_PLACE = """
 J2000 10:00:24 +02:12:36
 RA 10:00:24 Dec +02:12:36
 RA=150.1, Dec=2.21
+(150.1, 2.21)
+[150.1 2.21]
+10h00m24s,02d12m36s (J2000)
+(10:00:24 +02:12:36) (ICRS)
 J100024.00+021236.0
 SDSS J100024.0+021236
 WISE J100024.00+021236.0
@@ -126,6 +130,15 @@ def test_no_angle(read, field, text):
     assert caught.value.field == field
 
 
+@pytest.mark.parametrize("text", ["150.1 2.2", "10 00 24 +02 12 36", "10:00:24, -02:12:36"])
+def test_a_position_in_the_place_of_a_right_ascension(text):
+    with pytest.raises(
+        BadQuery, match="but a position: with a declination beside it that is given twice"
+    ) as caught:
+        right_ascension(text)
+    assert caught.value.field == "ra_deg"
+
+
 def test_astropy_reads_the_same():
     for text in ("10:00:24.123", "23h59m59.5s", "0 0 0.01"):
         assert right_ascension(text) == pytest.approx(Angle(text, units.hourangle).deg, abs=1e-10)
@@ -142,6 +155,15 @@ def test_astropy_reads_the_same():
         (ZTF_ID, "ztf", {"object_ids": (ZTF_ID,)}),
         (f"{ZTF_ID}, ZTF26aaklfaa\nZTF26aamcbly", "ztf", {"object_ids": (ZTF_ID, "ZTF26aaklfaa")}),
         ("ztf26AAMCBLY", "ztf", {"object_ids": (ZTF_ID,)}),
+        ("ZTF26AAMCBLY", "ztf", {"object_ids": (ZTF_ID,)}),
+        ("ztf 26aamcbly", "ztf", {"object_ids": (ZTF_ID,)}),
+        ("ztf26aamcbly, Ztf26aaklfaa", "ztf", {"object_ids": (ZTF_ID, "ZTF26aaklfaa")}),
+        (f"({RUBIN_ID})", "lsst", {"object_ids": (RUBIN_ID,)}),
+        ("s230518h", "ztf", {"event": "S230518h"}),
+        ("gw170817", "lsst", {"event": "GW170817"}),
+        ("(433)", "ztf", {"body": "433"}),
+        ("433 Eros", "ztf", {"name": "433 Eros"}),
+        ("(433) Eros", "ztf", {"name": "(433) Eros"}),
         (RUBIN_ID, "lsst", {"object_ids": (RUBIN_ID,)}),
         ("TRCK_20211022_072953_01", "ztf", {"tracklet": "TRCK_20211022_072953_01"}),
         ("S200219ac", "lsst", {"event": "S200219ac"}),
@@ -174,6 +196,8 @@ def test_a_text_is_recognised(text, survey, found):
         (" ".join(f"ZTF26a{number}" for number in range(51)), "ztf", "Between 1 and 50 ids"),
         ("  ", "ztf", "Give an id"),
         ("x" * 101, "ztf", "up to 100 characters"),
+        ("3367463101415010117", "ztf", "has the form of Rubin's ids"),  # one of ZTF's alerts
+        ("()", "ztf", "Give an id"),
         ("400 2", "ztf", "Right ascension"),
         ("1" * 100_000 + "x", "lsst", "up to 100 characters"),
     ],
@@ -330,6 +354,12 @@ BETWEEN = {"start": START, "stop": STOP}
          [("latests", {"class": "SN candidate", "n": 10_000})]),
         ("ztf", {"classes": "SN candidate", "faintest_mag_ab": 19},
          [("latests", {"class": "SN candidate", "n": 10_000})]),
+        # Fewer results are fewer rows, as far as that can be
+        ("ztf", {"classes": "SN candidate", "faintest_mag_ab": 19, "n": 5},
+         [("latests", {"class": "SN candidate", "n": 500})]),
+        # Of a wide cone fewer rows of each part of the sky: 446 of ZTF's of 0.21 square degrees, 24,584 of Rubin's
+        ("ztf", PLACE | {"radius_arcsec": 18_000}, [("conesearch", CONE | {"n": 89, "radius": "18000"})]),
+        ("lsst", PLACE | {"radius_arcsec": 18_000}, [("conesearch", CONE | {"n": 1, "radius": "18000"})]),
         # What only Fink knows is asked, each
         ("lsst", PLACE | {"tags": "in_tns"}, [("tags", {"tag": "in_tns", "n": 10_000})]),
         ("lsst", {"event": "S200219ac", "tags": "in_tns"},

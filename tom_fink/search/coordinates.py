@@ -14,7 +14,7 @@ MAX_TEXT = 100  # characters
 SPELLINGS = str.maketrans(
     {"−": "-", "–": "-", "º": "°", "′": "'", "’": "'", "″": '"', "”": '"', "\u00a0": " ", "\t": " "}
 )
-FRAME = re.compile(r"\b(?:J2000(?:\.0)?|ICRS|RA|Dec)\b[ :=]*", re.IGNORECASE)
+FRAME = re.compile(r"\((?:J2000(?:\.0)?|ICRS)\)|\b(?:J2000(?:\.0)?|ICRS|RA|Dec)\b[ :=]*", re.IGNORECASE)
 ANGLE = re.compile(
     r"""([+-]?)\ *(\d{1,3}(?:\.\d*)?|\.\d+)\ *
         (?:(h|d|deg|°|:|\ )\ *
@@ -33,7 +33,13 @@ J_NAME = re.compile(
 
 def right_ascension(text: str) -> float:
     """Degrees, 0 to 360, of '150.1', '10:00:24', '10h00m24s', '10 00 24', '150d06m'. Raises `BadQuery`."""
-    return _right_ascension(_known(_spelt(text), text, "ra_deg", "150.1 or 10:00:24"), text)
+    try:
+        return _right_ascension(_known(_spelt(text), text, "ra_deg", "150.1 or 10:00:24"), text)
+    except BadQuery:
+        if not _is_position(text):
+            raise
+    said = f"'{printable(text, 60)}' is no angle such as 150.1 or 10:00:24 but a position: with a declination beside it"
+    raise BadQuery(f"{said} that is given twice. Give it once.", "ra_deg")
 
 
 def declination(text: str) -> float:
@@ -61,8 +67,15 @@ def position(text: str) -> tuple[float, float] | None:
     return _right_ascension(angles[0], halves[0]), _declination(angles[1], halves[1])
 
 
+def _is_position(text: str) -> bool:
+    try:
+        return position(text) is not None
+    except BadQuery:
+        return False
+
+
 def _spelt(text: str) -> str:
-    return FRAME.sub(" ", text.translate(SPELLINGS)).strip()
+    return FRAME.sub(" ", text.translate(SPELLINGS)).strip(" ()[]")
 
 
 def _halves(spelt: str) -> list[str]:
