@@ -57,7 +57,7 @@ def look_up(name: str, survey: str, client: FinkClient, resolver: str = "") -> l
     text = checks.resolvable(name)
     problem: ServiceUnavailable | QueryRefused | None = None
     for service in (resolver,) if resolver else _order(text):
-        numbered = NUMBERED.fullmatch(text) if service == "ssodnet" else None
+        numbered = _numbered(text) if service == "ssodnet" else None
         asked = numbered[2].strip() if numbered else text
         try:
             found = client.get(MODULES[survey].resolve(service, asked, MAX_ROWS), resolved)
@@ -134,10 +134,15 @@ def _is_body(place: Place, search: Search, client: FinkClient) -> bool:
     return any(one.body == place.body for one in look_up(search.body, search.survey, client, "ssodnet"))
 
 
+def _numbered(text: str) -> re.Match[str] | None:
+    """A number and a name; 1898 DQ is a designation, and 2023 vwy a transient."""
+    return None if BODY.fullmatch(text) or TRANSIENT.fullmatch(text) else NUMBERED.fullmatch(text)
+
+
 def _order(text: str) -> tuple[str, ...]:
     if TRANSIENT.fullmatch(text):
         return "tns", "simbad", "ssodnet"
-    is_body = BODY.fullmatch(text) or NUMBERED.fullmatch(text)
+    is_body = BODY.fullmatch(text) or _numbered(text)
     return ("ssodnet", "simbad", "tns") if is_body else ("simbad", "tns", "ssodnet")
 
 
