@@ -789,6 +789,7 @@ def test_one_object_that_spoils_the_answer_is_missing_and_the_others_come(respon
     assert sorted(whole.tidy.alerts["object_id"]) == of_ten("abcefghij")
     assert (sorted(whole.asked), whole.missing) == (of_ten(), ("ZTF26aaaaaad",))
     assert "the alerts of ZTF26aaaaaad and" in whole.problems[0]
+    assert [str(error) for error in whole.failed.values()] == list(whole.problems)
     assert whole.tidy.detections.height == 9
     problems: list[str] = []
     points = light_curves("ztf", of_ten(), client, problems)

@@ -132,7 +132,10 @@ def _fetch(chunk: Chunk, survey: str, names: list[str], client: FinkClient, repo
             _fail(chunk, key, error, report)
             chunk.answered.add((survey, key))
         return
-    report.say(whole.problems)
+    told = {str(error) for error in whole.failed.values()}
+    report.say(problem for problem in whole.problems if problem not in told)
+    for name, error in whole.failed.items():
+        _fail(chunk, chunk.names[survey][name], error, report)
     tidy = whole.tidy
     if re.fullmatch(IDS[survey][1], names[0]):
         # An id may be that of a body's detection, whose alert would make a target of the body.

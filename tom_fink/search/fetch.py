@@ -11,7 +11,7 @@ from tom_fink.api import checks, lsst, ztf
 from tom_fink.api.client import FinkClient
 from tom_fink.api.rows import Rows
 from tom_fink.decoding.decode import MESSAGE
-from tom_fink.errors import BadAnswer, BadQuery, QueryRefused
+from tom_fink.errors import ApiError, BadAnswer, BadQuery, QueryRefused
 from tom_fink.fields import text
 from tom_fink.frames import DETECTIONS, Tidy
 from tom_fink.search.aliases import other_names
@@ -48,6 +48,9 @@ class Whole:
     missing: tuple[str, ...] = ()
     aliases: dict[str, tuple[str, ...]] = field(default_factory=dict)  # by `object_key`
     problems: tuple[str, ...] = ()
+    failed: dict[str, ApiError] = field(
+        default_factory=dict
+    )  # those of `missing` that may be there all the same
 
 
 def fetch(
@@ -67,6 +70,7 @@ def fetch(
         tuple(name for part in parts for name in part.missing),
         {key: names for part in parts for key, names in part.aliases.items()},
         counted(problem for part in parts for problem in part.problems),
+        {name: error for part in parts for name, error in part.failed.items()},
     )
 
 
@@ -130,7 +134,8 @@ def _wholes(survey: str, names: list[str], client: FinkClient) -> list[Whole]:
     found, failed = in_halves(names, lambda some: _whole(survey, some, client))
     if failed:
         alone = tuple(failed)
-        found.append(Whole(empty(), alone, alone, {}, counted(str(error) for error in failed.values())))
+        said = counted(str(error) for error in failed.values())
+        found.append(Whole(empty(), alone, alone, {}, said, dict(failed)))
     return found
 
 
