@@ -159,7 +159,7 @@ def test_the_form_is_there_while_fink_is_not(faulty, observer):
     ("values", "field", "says_what"),
     [
         ({}, None, "Say what to search for"),
-        ({"what": "170028485706776685"}, "what", "It is one of Rubin"),
+        ({"what": "170028485706776685"}, "what", "It has the form of Rubin"),
         ({"what": "10:00:24 +99:00:00"}, "what", "from -90 to 90"),
         ({"ra": "north", "dec": "1"}, "ra", "no angle"),
         ({"ra": "150.1"}, "dec", "right ascension and a declination"),
