@@ -82,13 +82,13 @@ def say(text: str) -> None:
 
 
 def _set_up() -> None:
-    """Django with the site's settings and nothing of this machine's in them."""
+    """Django with the site's settings, both surveys' streams, and nothing of this machine's in them."""
     from fink_tom_site.environment import emptied
 
     os.environ.update(emptied(ROOT / ".env"))
     os.environ["SECRET_KEY"] = secrets.token_urlsafe(64)
     os.environ["LOG_LEVEL"] = "WARNING"
-    os.environ["DJANGO_SETTINGS_MODULE"] = "fink_tom_site.settings"
+    os.environ["DJANGO_SETTINGS_MODULE"] = "tests.both_surveys"
     import django
 
     django.setup()

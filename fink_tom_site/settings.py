@@ -213,8 +213,9 @@ FINK_API_LSST_URL = env("FINK_API_LSST_URL")
 FINK_API_TIMEOUT = env("FINK_API_TIMEOUT")
 
 
-def _fink_stream(survey: str, prefix: str) -> dict:
+def fink_stream(survey: str) -> dict:
     """The entry of one survey's stream; what its variables leave unset comes from the ZTF stream."""
+    prefix = {"ztf": "FINK", "lsst": "FINK_LSST"}[survey]
 
     def credential(name: str) -> str:
         return env(f"{prefix}_CREDENTIAL_{name}") or env(f"FINK_CREDENTIAL_{name}")
@@ -241,8 +242,7 @@ def _fink_stream(survey: str, prefix: str) -> dict:
     }
 
 
-_fink_streams = {"ztf": _fink_stream("ztf", "FINK"), "lsst": _fink_stream("lsst", "FINK_LSST")}
-ALERT_STREAMS = [_fink_streams[survey] for survey in site.surveys]
+ALERT_STREAMS = [fink_stream(survey) for survey in site.surveys]
 
 # --- Yours ------------------------------------------------------------------------------------
 

@@ -50,7 +50,7 @@ def readstreams(**environment) -> Iterator[subprocess.Popen]:
         [sys.executable, "manage.py", "readstreams"],
         env=os.environ
         | {
-            "DJANGO_SETTINGS_MODULE": "fink_tom_site.settings",
+            "DJANGO_SETTINGS_MODULE": "tests.both_surveys",
             "DATABASE_URL": address,
             "HOME": "/nonexistent",
         }

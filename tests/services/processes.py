@@ -70,7 +70,7 @@ class Processes:
         # tests.settings has emptied the site's variables, so that no .env decides here. A HOME of
         # its own, because the developer's may hold Fink's credentials.
         variables = os.environ | {
-            "DJANGO_SETTINGS_MODULE": "fink_tom_site.settings",
+            "DJANGO_SETTINGS_MODULE": "tests.both_surveys",
             "DATABASE_URL": database_address(),
             "HOME": str(self._folder),
             "PYTHONPATH": str(ROOT),

@@ -180,8 +180,9 @@ def test_migrate_has_ended_well(project):
 def test_without_credentials_the_reader_says_so_and_waits(project):
     project.until(lambda: "No stream is active" in project.do("logs", "readstreams"), 90)
     log = project.do("logs", "readstreams")
-    assert "The ZTF stream is inactive: set FINK_CREDENTIAL_URL" in log
-    assert "The LSST stream is inactive: set FINK_LSST_CREDENTIAL_URL" in log
+    variables = {"ztf": "FINK_CREDENTIAL_URL", "lsst": "FINK_LSST_CREDENTIAL_URL"}
+    for survey in read_site().surveys:
+        assert f"The {survey.upper()} stream is inactive: set {variables[survey]}" in log
     assert "Traceback" not in log
     container = project.inspect("readstreams")
     assert (container["State"]["Status"], container["RestartCount"]) == ("running", 0)
