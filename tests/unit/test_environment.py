@@ -31,7 +31,12 @@ ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / ".env.example"
 SETTINGS = str(ROOT / "fink_tom_site" / "settings.py")
 COMPOSE_BLOCK = "# --- Compose ---"
-COMPOSE = {"POSTGRES_PASSWORD": "", "PORT": "8000", "WEB_CONCURRENCY": "2"}
+COMPOSE = {
+    "COMPOSE_PROJECT_NAME": "fink-tom",
+    "POSTGRES_PASSWORD": "",
+    "PORT": "8000",
+    "WEB_CONCURRENCY": "2",
+}
 # Reads of the environment that are meant: the file, and the names in it ("*": all of it)
 READS = {
     "fink_tom_site/demo.py": {"*"},  # for the processes that it starts
@@ -78,7 +83,7 @@ def test_the_example_lists_what_compose_reads_in_a_block_of_its_own():
     assert found
     assert assignments(block) == COMPOSE
     read = set(re.findall(r"\$\{(\w+)", (ROOT / "docker-compose.yml").read_text()))
-    assert read - set(VARIABLES) == set(COMPOSE)
+    assert read - set(VARIABLES) == set(COMPOSE) - {"COMPOSE_PROJECT_NAME"}  # which Compose reads by itself
 
 
 def test_the_example_works_unchanged():
@@ -282,6 +287,7 @@ def alert_streams(**variables: str) -> list[dict]:
     with (
         mock.patch("environ.Env.read_env"),  # a developer's .env
         mock.patch("fink_tom_site.site.read_site", return_value=both),
+        mock.patch("fink_tom_site.local_settings.change"),  # the owner's
     ):
         settings = runpy.run_path(SETTINGS)
     return [entry["OPTIONS"] for entry in settings["ALERT_STREAMS"]]
