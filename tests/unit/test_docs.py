@@ -109,6 +109,14 @@ def test_variables_and_settings_exist(page):
 
 
 @pages
+def test_nothing_tells_to_overwrite_the_secrets(page):
+    """A TOM that cookiecutter made has its secret key and the password of its database in .env."""
+    for file in (page, ROOT / "docker-compose.yml", ROOT / ".env.example"):
+        for line in re.findall(r"^.*\bcp \.env\.example .*$", file.read_text(), re.MULTILINE):
+            assert "test -e .env || cp" in line, f"{file.name}: {line}"
+
+
+@pages
 def test_code_and_files_exist(page):
     for piece in code(page):
         for path in re.findall(rf"(?<![\w./])((?:tom_fink|{SITE})(?:\.[A-Za-z_]\w*)+)", piece):
@@ -160,9 +168,13 @@ def tracked_files() -> set[Path]:
 
 
 def test_no_file_names_a_package_registry_or_a_folder_of_some_machine():
+    owner_s = (
+        ROOT / "custom_code",
+        ROOT / SITE / "local_settings.py",
+    )  # who may name a folder of the machine
     for path in tracked_files():
-        if path.name == ".cruft.json":
-            continue  # where a site's template was: a folder of somebody's machine, perhaps
+        if path.name == ".cruft.json" or any(path.is_relative_to(own) for own in owner_s):
+            continue  # .cruft.json says where a site's template was
         text = path.read_bytes().decode(errors="replace") if path.is_file() else ""
         found = re.search(f"{REGISTRIES}|{MACHINE}", text)
         assert not found, f"{path.relative_to(ROOT)}: {found[0]}"

@@ -1,6 +1,7 @@
 """What the site is called and reads: site.toml, and the owner's settings."""
 
 import runpy
+from collections.abc import Callable
 from pathlib import Path
 from unittest import mock
 
@@ -9,8 +10,6 @@ from django.core.exceptions import ImproperlyConfigured
 
 from fink_tom_site import local_settings
 from fink_tom_site.site import Site, read_site
-
-from tests.settings import TOM_NAME
 
 ROOT = Path(__file__).resolve().parents[2]
 LINES = {"name": '"A TOM"', "contact": '"a@example.org"', "time_zone": '"UTC"', "surveys": '["lsst"]'}
@@ -22,8 +21,12 @@ def written(folder: Path, **changes: str) -> Path:
     return file
 
 
-def site_settings() -> dict:
-    with mock.patch("environ.Env.read_env"):  # a developer's .env
+def site_settings(change: Callable[[dict], None] = lambda settings: None) -> dict:
+    """The settings, with these changes of the owner's."""
+    with (
+        mock.patch("environ.Env.read_env"),  # a developer's .env
+        mock.patch.object(local_settings, "change", change),
+    ):
         return runpy.run_path(str(ROOT / "fink_tom_site" / "settings.py"))
 
 
@@ -59,7 +62,6 @@ def test_no_file_is_said(tmp_path):
 
 def test_the_settings_take_what_no_variable_says(monkeypatch):
     site = read_site()
-    assert site.name == TOM_NAME
     found = site_settings()
     assert [found[name] for name in ("TOM_NAME", "DEFAULT_FROM_EMAIL", "TIME_ZONE")] == [
         site.name, site.contact, site.time_zone,
@@ -82,11 +84,10 @@ def test_only_the_chosen_surveys_have_a_stream(surveys):
     assert tuple(stream["OPTIONS"]["SURVEY"] for stream in streams) == surveys
 
 
-def test_the_owner_s_settings_come_last(monkeypatch):
+def test_the_owner_s_settings_come_last():
     def change(settings):
         settings["TARGET_TYPE"] = "NON_SIDEREAL"
         settings["ALERT_STREAMS"][0]["OPTIONS"]["TOPIC"] = "mine"
 
-    monkeypatch.setattr(local_settings, "change", change)
-    found = site_settings()
+    found = site_settings(change)
     assert (found["TARGET_TYPE"], found["ALERT_STREAMS"][0]["OPTIONS"]["TOPIC"]) == ("NON_SIDEREAL", "mine")
