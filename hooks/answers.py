@@ -14,11 +14,14 @@ ADDRESS = re.compile(r"[\w.+'-]+@[\w-]+(\.[\w-]+)*")
 OURS = """
     bench custom_code data docs fink_tom fink_tom_site hooks manage requirements site state templates tests tom_fink
 """
-# What the pinned packages are imported by, where that is not the package's own name
+# Folders that tools make anew, or that git, ruff or an editor pass over
+TOOLS = "build dist env lib node_modules test"
+# What the pinned packages are imported by, where that is not the package's own name; and what installs them
 IMPORTED = """
     allauth attr backports bs4 crispy_forms dateutil django_comments django_filters django_gravatar environ erfa
-    guardian jaraco jupyterlab_plotly markdown_it mpl_toolkits pylab rest_framework slack tom_alerts tom_base
-    tom_calendar tom_catalogs tom_common tom_dataproducts tom_dataservices tom_observations tom_setup tom_targets yaml
+    git guardian hatchling jaraco jupyterlab_plotly markdown_it mpl_toolkits pip pkg_resources py pylab rest_framework
+    setuptools slack slugify tom_alerts tom_base tom_calendar tom_catalogs tom_common tom_dataproducts tom_dataservices
+    tom_observations tom_setup tom_targets wheel xdist yaml
 """
 
 
@@ -34,7 +37,9 @@ def check(answers: dict[str, str], requirements: Path) -> None:
     _check_slug(answers["slug"], requirements)
     for name in ("name", "contact", "time_zone"):
         if not answers[name].strip() or not answers[name].isprintable():
-            raise AnswerError(f"{name} is {answers[name]!r}; it takes one line of text.")
+            raise AnswerError(
+                f"{name} is {answers[name]!r}; it takes one line of text, without control or invisible characters."
+            )
     if not ADDRESS.fullmatch(answers["contact"]):
         raise AnswerError(f"contact is {answers['contact']!r}; it takes an e-mail address.")
     if answers["time_zone"] not in available_timezones():
@@ -54,6 +59,8 @@ def _check_slug(slug: str, requirements: Path) -> None:
         why = "that is a module of Python's"
     elif slug in OURS.split():
         why = "the project has a folder or a package of that name"
+    elif slug in TOOLS.split():
+        why = "tools make a folder of that name, or pass over it"
     elif slug in IMPORTED.split() or slug in _pinned(requirements):
         why = "that is a package which the TOM uses"
     else:

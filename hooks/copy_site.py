@@ -44,7 +44,7 @@ def copy_site(template: Path, folder: Path, answers: dict[str, str]) -> str:
     Everything is read and checked before the first file is written. Raises `CopyError`.
     """
     try:
-        check(answers, template / "requirements" / "base.txt")
+        check(answers, template / "requirements" / "dev.txt")
     except AnswerError as error:
         raise CopyError(str(error)) from error
     slug = answers["slug"]
