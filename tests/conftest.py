@@ -10,6 +10,7 @@ from tom_fink.decoding.decode import Message
 from tom_fink.files.avrofile import read_messages
 from tom_fink.simulate import serialise, simulated_alerts
 
+MEASURED = "measured"  # the property of a test that is a line for who reads the run
 SHARED_ALERTS = Path(__file__).resolve().parents[2] / "shared" / "alerts"
 
 
@@ -49,3 +50,19 @@ def pytest_report_header() -> str:
     from django.conf import settings
 
     return f"database: {settings.DATABASES['default']['ENGINE'].rpartition('.')[2]}, Python {sys.version.split()[0]}"
+
+
+def pytest_terminal_summary(terminalreporter) -> None:
+    """Show what was measured: what a worker of xdist prints is seen by nobody."""
+    reports = [report for found in terminalreporter.stats.values() for report in found]
+    lines = [
+        text
+        for report in reports
+        if getattr(report, "when", None) == "call"
+        for name, text in report.user_properties
+        if name == MEASURED
+    ]
+    if lines:
+        terminalreporter.section("measured")
+    for line in lines:
+        terminalreporter.write_line(line)

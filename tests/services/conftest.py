@@ -1,11 +1,12 @@
 """Fixtures of the tests that need services."""
 
-import sys
 import uuid
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import pytest
 
+from tests.conftest import MEASURED
 from tests.services import hurried
 from tests.services.kafka import Kafka
 from tests.services.postgres import TEMPLATE, Postgres, as_default
@@ -82,11 +83,6 @@ def command(kafka, site, unique, processes) -> Callable[..., Process]:
 
 
 @pytest.fixture
-def figure(capsys) -> Callable[[str], None]:
-    """A function that prints what was measured, whatever pytest captures."""
-
-    def say(text: str) -> None:
-        with capsys.disabled():
-            sys.stdout.write(f"\n{text}\n")
-
-    return say
+def figure(record_property) -> Callable[[str], None]:
+    """A function that has a line of what was measured shown at the end of the run."""
+    return partial(record_property, MEASURED)

@@ -4,10 +4,12 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from tests.conftest import MEASURED
 from tests.template.baking import ROOT, configuration, needs_history, snapshot
 
 sys.path.append(str(ROOT / "hooks"))  # as the hook does
@@ -56,11 +58,6 @@ def product(repository, bake) -> Path:
 
 
 @pytest.fixture
-def report(capsys) -> Callable[[str], None]:
-    """A function that prints what was measured, whatever pytest captures."""
-
-    def say(text: str) -> None:
-        with capsys.disabled():
-            sys.stdout.write(f"\n{text}\n")
-
-    return say
+def report(record_property) -> Callable[[str], None]:
+    """A function that has a line of what was measured shown at the end of the run."""
+    return partial(record_property, MEASURED)
