@@ -1,4 +1,4 @@
-"""The image and the compose project, built and run as an operator would: `cp .env.example .env`, then up."""
+"""The image and the compose project, built and run as an operator would: .env.example as .env, then up."""
 
 import html
 import json
@@ -102,23 +102,41 @@ def project(tmp_path_factory) -> Iterator[Project]:
 
 
 def docker_environment() -> dict[str, str]:
-    """The environment in which `docker` reaches an engine; skips where there is none."""
+    """The environment in which `docker` reaches an engine; skips where there is none.
+
+    Where CI=true and there is a script that starts one, none is a failure, with what the script said.
+    """
     # What this shell has set must not win over the project's .env.
-    ours = {*VARIABLES, "POSTGRES_PASSWORD", "PORT", "WEB_CONCURRENCY", "DJANGO_SETTINGS_MODULE"}
+    ours = {
+        *VARIABLES,
+        *("COMPOSE_PROJECT_NAME", "POSTGRES_PASSWORD", "PORT", "WEB_CONCURRENCY", "DJANGO_SETTINGS_MODULE"),
+    }
     environment = {name: value for name, value in os.environ.items() if name not in ours}
     environment |= {"DOCKER_BUILDKIT": "1", "COMPOSE_DOCKER_CLI_BUILD": "1"}
     if ENGINE.is_file():
-        script = f". {os.path.relpath(ENGINE, ROOT)} >/dev/null && env -0"
+        environment["PATH"] += ":/usr/sbin:/sbin"  # where the engine is, which not every user's PATH has
+        script = f". {os.path.relpath(ENGINE, ROOT)} >&2; env -0"
         prepared = subprocess.run(
             ["bash", "-c", script], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
         )
         if prepared.returncode == 0:
             environment = dict(line.split("=", 1) for line in prepared.stdout.rstrip("\0").split("\0"))
-    if not shutil.which("docker", path=environment["PATH"]):
-        pytest.skip("docker is not installed")
-    if not works(environment, "docker", "info"):
-        pytest.skip("no Docker engine answers")
+    for reason, command in {
+        "docker is not installed": ("docker", "--version"),
+        "no Docker engine answers": ("docker", "info"),
+    }.items():
+        if not works(environment, *command):
+            if ENGINE.is_file() and os.environ.get("CI", "").lower() in ("true", "1"):
+                pytest.fail(f"{reason}: {prepared.stderr[-3000:]}\n{ends_of_logs(environment)}")
+            pytest.skip(reason)
     return environment
+
+
+def ends_of_logs(environment: dict[str, str]) -> str:
+    """What is beside the engine's socket of logs: its own, and those of how it was installed."""
+    folder = Path(environment.get("DOCKER_HOST", "").removeprefix("unix://")).parent
+    logs = sorted(folder.glob("*.log"))
+    return "\n".join(f"{log.name}: {log.read_text(errors='replace')[-1500:]}" for log in logs)
 
 
 def compose_command(environment: dict[str, str]) -> list[str]:
