@@ -102,6 +102,12 @@ def test_each_variable_of_the_example_is_explained_and_its_value_is_plain():
             assert re.fullmatch(r"[A-Z0-9_]+=([^\s\"'#$]([^\"'#$]*[^\s\"'#$])?)?", line), line
 
 
+def reading_both_surveys():
+    """Whatever this site reads."""
+    both = replace(read_site(), surveys=("ztf", "lsst"))
+    return mock.patch("fink_tom_site.site.read_site", return_value=both)
+
+
 # --- What is read -----------------------------------------------------------------------------
 
 
@@ -118,7 +124,7 @@ def test_the_settings_read_every_variable():
             return super().librdkafka(prefix)
 
     os.environ["SECRET_KEY"] = "for this test"
-    with mock.patch("fink_tom_site.environment.Environment", Watched):
+    with mock.patch("fink_tom_site.environment.Environment", Watched), reading_both_surveys():
         runpy.run_path(SETTINGS)
     assert read == set(VARIABLES)
 
@@ -283,10 +289,9 @@ def test_librdkafka_s_settings_are_read_by_prefix(tmp_path):
 def alert_streams(**variables: str) -> list[dict]:
     """The OPTIONS of both streams with these variables set."""
     os.environ |= variables | {"SECRET_KEY": "for this test"}
-    both = replace(read_site(), surveys=("ztf", "lsst"))
     with (
         mock.patch("environ.Env.read_env"),  # a developer's .env
-        mock.patch("fink_tom_site.site.read_site", return_value=both),
+        reading_both_surveys(),
         mock.patch("fink_tom_site.local_settings.change"),  # the owner's
     ):
         settings = runpy.run_path(SETTINGS)
