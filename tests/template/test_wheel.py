@@ -21,10 +21,12 @@ TOPIC = "fink_sn_candidates_ztf"
 API = ("FINK_API_ZTF_URL", "FINK_API_LSST_URL")
 LOOK = """
 import json
+import re
 from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 from tom_fink.models import Alert, FinkObject, Topic, TopicAlert
+from tom_targets.models import Target
 client = Client()
 client.force_login(User.objects.create_superuser("pi"))
 found = FinkObject.objects.exclude(target=None).filter(alerts__cutouts__isnull=False).first()
@@ -34,15 +36,32 @@ addresses = [
     f"/targets/{found.target_id}/", f"/fink/targets/{found.target_id}/",
     f"/fink/targets/{found.target_id}/lightcurve.json", f"/fink/cutouts/{found.alerts.first().cutouts.first().pk}.png",
 ]
-named = FinkObject.objects.filter(survey="ztf", object_id__startswith="ZTF").first().object_id
-search = {"data_service": "Fink ZTF", "what": named, "n": 100}
-results = client.post(reverse("dataservices:create"), search, follow=True, headers={"host": "localhost"})
+
+def post(name, data):
+    page = client.post(reverse(f"dataservices:{name}"), data, follow=True, headers={"host": "localhost"})
+    return page.content.decode()
+
+def found_again(service, ids):
+    # An object whose target was deleted is found, and is a target again when its row is chosen
+    wanted = FinkObject.objects.filter(**ids).first()
+    Target.objects.filter(pk=wanted.target_id).delete()
+    results = post("create", {"data_service": service, "what": wanted.object_id, "n": 100})
+    token = re.search(r'name="selected_results" value="([^"]+)"', results)
+    if wanted.object_id not in results or token is None:
+        return [wanted.object_id, results[-2000:]]
+    chosen = {"data_service": service, "query_id": "", "selected_results": token[1], "fink_chosen": "0"}
+    post("create-target", chosen)
+    return FinkObject.objects.filter(survey=wanted.survey, object_id=wanted.object_id).exclude(target=None).exists()
+
 answers = {address: client.get(address, headers={"host": "localhost"}) for address in addresses}
 print(json.dumps({
     "alerts": Alert.objects.count(),
     "topics": list(Topic.objects.values_list("name", flat=True)),
     "status": {address: answer.status_code for address, answer in answers.items()},
-    "found": named in results.content.decode() and "selected_results" in results.content.decode(),
+    "found": {
+        "Fink ZTF": found_again("Fink ZTF", {"survey": "ztf", "object_id__startswith": "ZTF"}),
+        "Fink Rubin": found_again("Fink Rubin", {"survey": "lsst", "object_id__regex": r"^\\d+$"}),
+    },
     "named": found.object_id in answers[topic].content.decode(),
 }))
 """
@@ -199,4 +218,4 @@ def test_the_stream_is_read_and_the_pages_show_it(tom, python):
     assert TOPIC in shown["topics"]
     assert set(shown["status"].values()) == {200}, shown["status"]
     assert shown["named"]
-    assert shown["found"]
+    assert shown["found"] == {"Fink ZTF": True, "Fink Rubin": True}
