@@ -24,20 +24,38 @@ class Migration(migrations.Migration):
     dependencies = [("tom_fink", "{after}")]
     operations = [migrations.RunSQL("CREATE TABLE of_a_later_version (id integer)", "DROP TABLE of_a_later_version")]
 '''
+# What the owner adds to the example app
+MODELS = '''"""Rows of our own."""
+
+from django.db import models
+
+
+class Note(models.Model):
+    """A line about something."""
+
+    text = models.CharField(max_length=100)
+
+    def __str__(self) -> str:
+        return self.text
+'''
 FILL = """
+from custom_code.models import Note
 from django.contrib.auth.models import User
 from tom_targets.models import Target, TargetList
 target = Target.objects.create(name="ZTF26aaaaaab", type="SIDEREAL", ra=10.0, dec=20.0)
 TargetList.objects.create(name="Ours").targets.add(target)
 User.objects.create_user("observer")
+Note.objects.create(text="kept")
 """
 LOOK = """
 import json
 from django.contrib.auth.models import User
 from django.conf import settings
+from custom_code.models import Note
 from tom_targets.models import TargetList
 print(json.dumps({
     "listed": list(TargetList.objects.get(name="Ours").targets.values_list("name", flat=True)),
+    "notes": list(Note.objects.values_list("text", flat=True)),
     "users": list(User.objects.filter(username="observer").values_list("username", flat=True)),
     "name": settings.TOM_NAME, "ours": settings.HINT_LEVEL, "later": settings.LATER,
 }))
@@ -130,6 +148,8 @@ def test_an_update_from_the_first_template_to_now(template, first, tmp_path):
     assert json.loads((folder / ".cruft.json").read_text())["commit"] == first
     git(folder, "init", "--quiet")
     commit(folder, "The new TOM")
+    (folder / "custom_code" / "models.py").write_text(MODELS)
+    manage(folder, "makemigrations", "custom_code")
     manage(folder, "migrate", "--verbosity", "0")
     manage(folder, "shell", "-c", FILL)
 
@@ -148,7 +168,14 @@ def test_an_update_from_the_first_template_to_now(template, first, tmp_path):
     commit(folder, "Ours")
     owned = {
         path: (folder / path).read_bytes()
-        for path in (".env", "ulm_tom/local_settings.py", "custom_code/views.py", "our_code/__init__.py")
+        for path in (
+            ".env",
+            "ulm_tom/local_settings.py",
+            "custom_code/views.py",
+            "custom_code/models.py",
+            "custom_code/migrations/0001_initial.py",
+            "our_code/__init__.py",
+        )
     }
 
     now(template)
@@ -183,12 +210,31 @@ def test_an_update_from_the_first_template_to_now(template, first, tmp_path):
         assert database.execute("SELECT count(*) FROM of_a_later_version").fetchone() == (0,)
     assert json.loads(manage(folder, "shell", "--verbosity", "0", "-c", LOOK).strip().splitlines()[-1]) == {
         "listed": ["ZTF26aaaaaab"],
+        "notes": ["kept"],
         "users": ["observer"],
         "name": "TOM of Ulm",
         "ours": 30,
         "later": True,
     }
     assert "already up to date" in cruft(folder, "update", "--skip-apply-ask")
+    a_second_time_in_a_clone(template, folder, tmp_path / "clone")
+
+
+def a_second_time_in_a_clone(template: Path, folder: Path, clone: Path) -> None:
+    """The next update, where git has not what the template was before: the conflict is in a file *.rej."""
+    git(folder, "clone", "--quiet", "--no-local", str(folder), str(clone))
+    replace(template / INDEX, "<p>In a later version, targets", "<p>In the latest version, targets")
+    replace(template / "fink_tom_site" / "settings.py", "LATER = True", "LATER = 2")
+    commit(template, "The latest version")
+    said = cruft(clone, "update", "--skip-apply-ask")
+    assert "lacks the necessary blob" in said
+    assert [path.relative_to(clone).as_posix() for path in clone.rglob("*.rej")] == [f"{INDEX}.rej"]
+    assert "<p>In the latest version, targets" in (clone / f"{INDEX}.rej").read_text()
+    assert "<p>In Ulm, targets" in (clone / INDEX).read_text()
+    settings = (clone / "ulm_tom" / "settings.py").read_text()
+    assert "LATER = 2" in settings
+    assert "# ours\n" in settings
+    assert (clone / "custom_code" / "models.py").read_text() == MODELS
 
 
 def test_a_tom_of_cookiecutter_s_is_linked_and_then_updated(template, first, repository, bake, tmp_path):
