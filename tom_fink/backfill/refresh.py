@@ -120,15 +120,12 @@ def _names_of_body(names: Iterable[str]) -> list[str]:
 
 
 def _fetch(chunk: Chunk, survey: str, names: list[str], client: FinkClient, report: Report) -> None:
-    """Fetch objects whole and store them; where several fail together, each alone."""
+    """Fetch objects whole and store them."""
     try:
         whole = fetch(survey, names, client, aliases=True)
-    except REFUSALS as error:
-        if len(names) > 1:
-            for name in names:
-                _fetch(chunk, survey, [name], client, report)
-        else:
-            key = chunk.names[survey][names[0]]
+    except REFUSALS as error:  # it was so of each
+        for name in names:
+            key = chunk.names[survey][name]
             _fail(chunk, key, error, report)
             chunk.answered.add((survey, key))
         return

@@ -92,32 +92,20 @@ def with_histories(
     points = [part.tidy.detections]
     newest = static.sort("observed_at", "alert_id").group_by("object_id").agg(pl.col(MESSAGE).last())
     for at in range(0, len(ids), OBJECTS_AT_ONCE):
-        curves, came, said = _curves(source.survey, ids[at : at + OBJECTS_AT_ONCE], client)
-        fetched.update(came)
-        problems += said
-        points += [one.drop(MESSAGE).join(newest, on="object_id").select(list(DETECTIONS)) for one in curves]
+        some = ids[at : at + OBJECTS_AT_ONCE]
+        fetched.update(some)  # one that Fink refuses is not asked for again
+        try:
+            curves = light_curves(source.survey, some, client, problems)
+        except (QueryRefused, BadAnswer) as error:
+            problems.append(str(error))
+            continue
+        points.append(curves.drop(MESSAGE).join(newest, on="object_id").select(list(DETECTIONS)))
     names = {}
     if aliases and ids:
         named, said = other_names(source.survey, alerts.filter(pl.col("object_id").is_in(ids)), client)
         names, problems = named, [*problems, *said]
     tidy = Tidy(alerts, pl.concat(points).unique(maintain_order=True))
     return Part(tidy, part.until, counted(problems)), names
-
-
-def _curves(
-    survey: str, ids: list[str], client: GentleClient
-) -> tuple[list[pl.DataFrame], list[str], list[str]]:
-    """The light curves of some objects, whose they are, and what went wrong; those that fail together one by one."""
-    try:
-        return [light_curves(survey, ids, client)], ids, []
-    except (QueryRefused, BadAnswer) as error:
-        if len(ids) == 1:
-            return [], [], [str(error)]
-    curves, came, problems = [], [], []
-    for one in ids:
-        some, its, said = _curves(survey, [one], client)
-        curves, came, problems = [*curves, *some], [*came, *its], [*problems, *said]
-    return curves, came, problems
 
 
 @dataclass(frozen=True)

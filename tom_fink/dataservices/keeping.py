@@ -1,7 +1,6 @@
 """Objects of a search become targets, with all that Fink has of them."""
 
-from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import polars as pl
@@ -43,6 +42,11 @@ class Kept:
     problems: list[str] = field(default_factory=list)
     no_images: list[str] = field(default_factory=list)  # why a cutout could not be had, for each
 
+    def note(self, survey: str, failed: Mapping[str, ApiError]) -> None:
+        """Keep of which objects nothing could be had: what Fink refuses it does not have."""
+        for name, error in failed.items():
+            (self.missing if isinstance(error, QueryRefused) else self.unusable).append((survey, name))
+
 
 class _NotTheirs(Exception):  # noqa: N818 - takes a transaction back
     """These objects are targets that the user may not see."""
@@ -58,33 +62,31 @@ def keep(
     """Fetch objects with their light curves and make each a target, then add other names and cutouts.
 
     What belongs together, up to AT_ONCE objects, is one transaction. user: gets the rights that TOM Toolkit gives
-    who makes a target, and others what TARGET_DEFAULT_PERMISSION gives them; an object that is somebody else's target, which the user may not see, is refused and left
-    as it is. None is a command, for which all are there and FINK_TARGET_PERMISSION counts. extras_client: for names and cutouts, if their time is
-    another. What is wrong with one object is of no consequence to the others. Where Fink does not answer any more,
-    that ends it, with what is stored by then.
+    who makes a target, and others what TARGET_DEFAULT_PERMISSION gives them; an object that is somebody else's
+    target, which the user may not see, is refused and left as it is. None is a command, for which all are there and
+    FINK_TARGET_PERMISSION counts. extras_client: for names and cutouts, if their time is another. What is wrong with
+    one object is of no consequence to the others. Where Fink does not answer any more, that ends it, with what is
+    stored by then.
     """
     kept, stored = Kept(), []
     wanted = list(dict.fromkeys(wanted))
     hidden = _hidden(wanted, user)
     kept.refused += [(survey, name) for survey, name, _ in wanted if (survey, name) in hidden]
-    parts = deque(_parts([one for one in wanted if one[:2] not in hidden]))
-    while parts:
-        survey, names = parts.popleft()
+    parts = list(_parts([one for one in wanted if one[:2] not in hidden]))
+    for number, (survey, names) in enumerate(parts):
         try:
             whole = fetch(survey, names, client)
-        except (QueryRefused, BadAnswer) as error:
-            if len(names) > 1:  # one of them, perhaps: asked one by one
-                parts.extendleft((survey, [name]) for name in reversed(names))
-                continue
+        except (QueryRefused, BadAnswer) as error:  # it was so of each
             kept.problems.append(str(error))
-            (kept.missing if isinstance(error, QueryRefused) else kept.unusable).append((survey, names[0]))
+            kept.note(survey, dict.fromkeys(names, error))
             continue
         except ApiError as error:
             kept.problems.append(str(error))
-            kept.left += [(its, name) for its, several in ((survey, names), *parts) for name in several]
+            kept.left += [(its, name) for its, several in parts[number:] for name in several]
             break
         kept.problems += whole.problems
-        kept.missing += [(survey, name) for name in whole.missing]
+        kept.note(survey, whole.failed)
+        kept.missing += [(survey, name) for name in whole.missing if name not in whole.failed]
         stored += _store(survey, names, whole, user, kept)
     _add_extras(stored, extras_client or client, kept)
     return kept

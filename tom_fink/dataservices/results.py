@@ -84,7 +84,7 @@ def complete(results: Results, client: FinkClient) -> None:
         for one in results.found:
             ids = one.objects.filter(~pl.col("is_body"))["object_id"].head(MAX_CURVES).to_list()
             if ids:
-                curves = sparklines(light_curves(one.search.survey, ids, client))
+                curves = sparklines(light_curves(one.search.survey, ids, client, results.notes))
                 results.curves |= {(one.search.survey, key): points for key, points in curves.items()}
     except ApiError as error:
         results.notes.append(f"Numbers of alerts and light curves are not complete. {error}")

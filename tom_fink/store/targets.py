@@ -26,7 +26,8 @@ def assign_targets(
 ) -> list[Target]:
     """Give a target to each object that has none, and bodies the orbit that their alerts bring.
 
-    permission: who may see the targets that are made; without, what FINK_TARGET_PERMISSION says. Returns the targets that were made and whose `target_post_save` hook has not run.
+    permission: who may see the targets that are made; without, what FINK_TARGET_PERMISSION says. Returns the targets
+    that were made and whose `target_post_save` hook has not run.
     """
     first = alerts.unique(["object_survey", "object_key"], keep="first", maintain_order=True)
     rows = first.select(
