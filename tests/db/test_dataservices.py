@@ -697,7 +697,8 @@ def test_an_object_that_fails_beside_another_is_told(faulty, ordinary):
 def test_other_names_that_are_refused_are_logged(faulty, ordinary, caplog):
     target = Target.objects.create(name="ZTF26aamcbly", type="SIDEREAL", ra=1, dec=1, permissions="PUBLIC")
     faulty.faults += [says(500)]
-    assert FinkZtfDataService(user=ordinary).query_aliases(target=target) == []
+    names = {"names": {"ztf": [target.name]}}
+    assert FinkZtfDataService(user=ordinary).query_aliases(names, target=target) == []
     assert "Other names of ZTF26aamcbly could not be had" in caplog.text
 
 

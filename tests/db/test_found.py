@@ -409,7 +409,7 @@ def test_results_can_be_stored_as_they_came(server, client):
 
 
 @pytest.mark.parametrize(
-    "step", ["insert_points", "remember_more", "store_cutouts", "update_objects", "announce"]
+    "step", ["insert_points", "remember_more", "store_cutouts", "update_objects"]
 )
 def test_a_crash_leaves_nothing(step, whole, row_counts, monkeypatch):
     counts = row_counts()
