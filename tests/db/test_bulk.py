@@ -191,7 +191,7 @@ def test_more_rows_than_are_in_hand_at_once(monkeypatch, count):
     monkeypatch.setattr(bulk, "PART", 3)
     insert(RejectedMessage, rejected(count))
     insert_missing(FinkObject, objects(count))
-    insert_missing(FinkObject, objects(count + 2))
+    assert insert_missing(FinkObject, objects(count + 2)) == 2
     insert_or_update(
         FinkObject, objects(count + 4, band=["r"] * (count + 4)), ["survey", "object_id"], ["band"]
     )

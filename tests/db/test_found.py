@@ -408,9 +408,7 @@ def test_results_can_be_stored_as_they_came(server, client):
     assert set(stored.targets) == set(came.objects["object_key"])
 
 
-@pytest.mark.parametrize(
-    "step", ["insert_points", "remember_more", "store_cutouts", "update_objects"]
-)
+@pytest.mark.parametrize("step", ["insert_points", "remember_more", "store_cutouts", "update_objects"])
 def test_a_crash_leaves_nothing(step, whole, row_counts, monkeypatch):
     counts = row_counts()
 

@@ -31,14 +31,14 @@ def prefer_indexes() -> None:
             cursor.execute("SET LOCAL enable_seqscan = off")
 
 
-def insert(model: type[Model], rows: pl.DataFrame) -> None:
-    """Insert rows that no unique key of the table has. Raises IntegrityError for one that it has."""
-    _insert(model, rows)
+def insert(model: type[Model], rows: pl.DataFrame) -> int:
+    """Insert rows that no unique key of the table has; their number. Raises IntegrityError for one that it has."""
+    return _insert(model, rows)
 
 
-def insert_missing(model: type[Model], rows: pl.DataFrame) -> None:
-    """Insert rows; those that a unique key of the table has already are passed over."""
-    _insert(model, rows, OnConflict.IGNORE)
+def insert_missing(model: type[Model], rows: pl.DataFrame) -> int:
+    """Insert rows; those that a unique key of the table has already are passed over. How many were not."""
+    return _insert(model, rows, OnConflict.IGNORE)
 
 
 def insert_or_update(
@@ -53,9 +53,9 @@ def insert_or_update(
 
 def insert_or_correct(
     model: type[Model], rows: pl.DataFrame, unique: Sequence[str], update: Sequence[str]
-) -> None:
+) -> int:
     """The same, where most of what is there is as it should be: a row whose `update` is not new stays unwritten."""
-    _insert(model, rows, OnConflict.UPDATE, unique, update, only_changes=True)
+    return _insert(model, rows, OnConflict.UPDATE, unique, update, only_changes=True)
 
 
 def bring_up_to_date(rows: Collection[Model], fields: Sequence[str]) -> None:
@@ -75,11 +75,13 @@ def _insert(
     unique: Sequence[str] = (),
     update: Sequence[str] = (),
     only_changes: bool = False,
-) -> None:
+) -> int:
+    """How many rows were written."""
     if not connection.in_atomic_block:
         raise TransactionManagementError("Rows are inserted within a transaction only.")
     if rows.is_empty():
-        return
+        return 0
+    written = 0
     fields = _written_fields(model, rows)
     quoted = connection.ops.quote_name
     columns = ", ".join(quoted(field.column) for field in fields)
@@ -117,6 +119,8 @@ def _insert(
                 cursor.execute(f"DELETE FROM {new}")  # noqa: S608 - a name of ours
                 copy(cursor, f"{new} ({columns})", part, fields)
                 cursor.execute(f"INSERT INTO {table} ({columns}) {chosen} {new} {suffix}")
+            written += cursor.rowcount
+    return written
 
 
 def _written_fields(model: type[Model], rows: pl.DataFrame) -> list[Field]:

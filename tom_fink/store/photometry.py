@@ -93,16 +93,17 @@ def insert_points(
     points = with_brightness(points).unique(IDENTITY, keep="first", maintain_order=True)
     is_new = pl.col("target_id").is_in(list(new_targets))
     _in_parts(points.filter(is_new), insert)
-    _in_parts(points.filter(~is_new & ~is_newest), insert_missing)
-    for name, key in KEYS.items():
-        corrected = points.filter(~is_new & is_newest & pl.col(name).is_not_null())
-        _in_parts(corrected, insert_or_correct, key, BESIDE_THE_KEYS)
+    others = points.filter(~is_new)
+    if _in_parts(others, insert_missing) < others.height:
+        for name, key in KEYS.items():
+            told = others.filter(is_newest & pl.col(name).is_not_null())
+            _in_parts(told, insert_or_correct, key, BESIDE_THE_KEYS)
     return points.height
 
 
-def _in_parts(points: pl.DataFrame, write: Callable, *how: list[str]) -> None:
-    for part in points.iter_slices(PART):
-        write(PhotometryReducedDatum, _rows(part), *how)
+def _in_parts(points: pl.DataFrame, write: Callable[..., int], *how: list[str]) -> int:
+    """How many rows were written."""
+    return sum(write(PhotometryReducedDatum, _rows(part), *how) for part in points.iter_slices(PART))
 
 
 def _rows(points: pl.DataFrame) -> pl.DataFrame:
