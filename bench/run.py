@@ -128,6 +128,7 @@ class Run:
         add(case, "PostgreSQL CPU s per 1,000 alerts", measured.cpu.postgresql / alerts)
         add(case, "Kafka CPU s per 1,000 alerts", measured.cpu.kafka / alerts)
         add(case, "CPU s per 1,000 alerts", (measured.cpu.reader + measured.cpu.postgresql) / alerts)
+        add(case, "cores busy with these", measured.cpu.all / measured.seconds)
         add(case, "peak memory, MB", measured.readers.peak / 1e6)
         add(case, "peak memory of the reader alone, MB", measured.readers.peak_parent / 1e6)
         add(case, "peak memory of the decoder alone, MB", measured.readers.peak_child / 1e6)

@@ -25,6 +25,11 @@ class Cpu:
         """The readers with their children."""
         return self.parent + self.child
 
+    @property
+    def all(self) -> float:
+        """All of them; what the benchmark itself needs is not in it."""
+        return self.reader + self.postgresql + self.kafka
+
 
 def of_tree(first: psutil.Process) -> float:
     """CPU seconds of a process and all its descendants, those that have ended too."""

@@ -160,7 +160,7 @@ def test_usage_of_a_process_and_its_children():
     assert parent > 0
     assert child >= 0
     used = Cpu(3, 2, 5, 1) - Cpu(1, 1, 1, 1)
-    assert (used.parent, used.child, used.postgresql, used.kafka, used.reader) == (2, 1, 4, 0, 3)
+    assert (used.parent, used.child, used.postgresql, used.kafka, used.reader, used.all) == (2, 1, 4, 0, 3, 7)
 
 
 def test_the_ratio_of_rounds_is_theirs_and_not_that_of_the_medians():

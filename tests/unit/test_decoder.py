@@ -260,13 +260,17 @@ def test_a_batch_full_of_messages_that_hang_ends(good, monkeypatch):
 
 
 @pytest.mark.parametrize("as_records", [[], [1]])
-def test_a_message_that_takes_all_memory_gets_its_error(good, as_records):
+def test_a_message_that_takes_all_memory_gets_its_error(good, as_records, monkeypatch):
     """A million items of one byte, each a dictionary of a hundred entries."""
+    monkeypatch.setattr(
+        decoder_module, "ALONE_S", 60.0
+    )  # a slow machine needs more than the usual time for it
+    monkeypatch.setattr(decoder_module, "CAREFUL_S", 60.0)
     fields = [{"name": "flag", "type": "boolean"}, *({"name": f"x{n}", "type": "null"} for n in range(100))]
     kind = {"type": "array", "items": {"type": "record", "name": "wide", "fields": fields}}
     culprit = made_of(kind, long(1_000_000) + b"\1" * 1_000_000 + b"\0")
     messages = [good[0], culprit, good[1]]
-    with closing(Decoder(memory_bytes=500_000_000)) as decoder:
+    with closing(Decoder(timeout_s=60, memory_bytes=500_000_000)) as decoder:
         read = decoder.read(messages, as_records)
     assert_others_are_read(read, messages, 1)
     assert str(read.errors[1]) == "Decoding needed more than 476 MB of memory."
