@@ -393,11 +393,11 @@ def test_a_thousand_results_take_well_under_a_second(survey):
     client, search = Prepared(rows), Search(survey, ra_deg=1, dec_deg=2, radius_arcsec=18_000, n=1000)
     taken = []
     for _ in range(3):
-        started = time.perf_counter()
+        started = time.process_time()
         found = run(search, client)
-        taken.append(time.perf_counter() - started)
+        taken.append(time.process_time() - started)
     assert len(found) == 1000
-    assert min(taken) < 0.8, "0.1 s on an idle machine"
+    assert min(taken) < 0.8, "0.1 s on an idle machine; of the processor, which other tests keep busy too"
 
 
 # --- Names ------------------------------------------------------------------------------------
