@@ -124,7 +124,8 @@ def test_the_settings_read_every_variable():
             return super().librdkafka(prefix)
 
     os.environ["SECRET_KEY"] = "for this test"
-    with mock.patch("fink_tom_site.environment.Environment", Watched), reading_both_surveys():
+    watched = mock.patch("fink_tom_site.environment.Environment", Watched)
+    with watched, reading_both_surveys():
         runpy.run_path(SETTINGS)
     assert read == set(VARIABLES)
 
