@@ -1,7 +1,8 @@
 """The lines: what a figure is to reach, and the ratio under which the gate fails.
 
-The gate's lines are for ratios alone: a time would fail on a slower machine. They lie under the goals by
-what two runs on a busy machine differ.
+The gate's lines are for ratios alone: a time would fail on a slower machine. They lie at two thirds to three quarters
+of what was measured when they were drawn (docs/performance.md): what a change may cost unnoticed, and what runs on a
+busy machine differ by.
 """
 
 from dataclasses import dataclass
@@ -39,16 +40,16 @@ class Line:
 
 LINES = (
     #    case             figure      baseline  side     goal  gate
-    Line("decode lsst", "alerts/s", FASTAVRO, AT_LEAST, 8.0, 5.0),
-    Line("decode ztf", "alerts/s", FASTAVRO, AT_LEAST, 4.0, 2.0),
-    Line("backlog lsst", "rows/s", COPY, AT_LEAST, 0.60, 0.35),
-    Line("backlog ztf", "rows/s", COPY, AT_LEAST, 0.60, 0.35),
+    Line("decode lsst", "alerts/s", FASTAVRO, AT_LEAST, 8.0, 6.5),
+    Line("decode ztf", "alerts/s", FASTAVRO, AT_LEAST, 4.0, 2.5),
+    Line("backlog lsst", "rows/s", COPY, AT_LEAST, 0.60, 0.50),
+    Line("backlog ztf", "rows/s", COPY, AT_LEAST, 0.60, 0.42),
     Line("backlog lsst", "rows/s", ORM, AT_LEAST, 30, 30),
-    Line("backlog ztf", "rows/s", ORM, AT_LEAST, 30, 20),
-    Line("steady lsst", "alerts/s", FASTAVRO, AT_LEAST, None, 3.0),
-    Line("steady ztf", "alerts/s", FASTAVRO, AT_LEAST, None, 0.35),
-    Line("steady lsst", "alerts/s", ORM, AT_LEAST, None, 50),
-    Line("steady ztf", "alerts/s", ORM, AT_LEAST, None, 8),
+    Line("backlog ztf", "rows/s", ORM, AT_LEAST, 30, 30),
+    Line("steady lsst", "alerts/s", FASTAVRO, AT_LEAST, None, 6.2),
+    Line("steady ztf", "alerts/s", FASTAVRO, AT_LEAST, None, 1.0),
+    Line("steady lsst", "alerts/s", ORM, AT_LEAST, None, 100),
+    Line("steady ztf", "alerts/s", ORM, AT_LEAST, None, 20),
     Line("steady lsst", "alerts/s", "", AT_LEAST, 256, of_ratio=False),
     Line("steady ztf", "alerts/s", "", AT_LEAST, 1000, of_ratio=False),
     Line("growth lsst", "CPU s per 1,000 alerts", EMPTY, AT_MOST, 1.3),
