@@ -57,14 +57,13 @@ def main() -> int:
                         CASES[name](run)
     except BenchError as error:
         fault = error
-    say("")
-    say(table(findings, with_gate=options.gate))
-    took_s = time.monotonic() - began
-    if options.json and len(findings):
-        figures = [found.as_json() for found in findings]
-        options.json.write_text(
-            json.dumps({"about": about, "seconds": took_s, "figures": figures}, indent=1) + "\n"
-        )
+    finally:  # whatever happened: what was measured until then took long
+        took_s = time.monotonic() - began
+        say(f"\n{table(findings, with_gate=options.gate)}")
+        if options.json and len(findings):
+            figures = [found.as_json() for found in findings]
+            told = {"about": about, "seconds": took_s, "figures": figures}
+            options.json.write_text(json.dumps(told, indent=1) + "\n")
     if fault is not None:
         say(f"\nbench: {fault}")
         return 2

@@ -61,9 +61,9 @@ def clone(site: Site, copies: int, points: int) -> None:
     connection = site.connection
     with connection.transaction():
         connection.execute("SET LOCAL maintenance_work_mem = '1GB'")
-        tables = _tables(connection)
+        tables, places = _tables(connection), _places_of_targets(connection)
         with _without_indexes(connection, [table.name for table in tables]):
-            _spread(connection, copies + 1)
+            _spread(connection, places, copies + 1)
             made = {table.name: _copy(connection, table, copies, points) for table in tables}
         for table in tables:
             connection.execute(
@@ -117,11 +117,15 @@ def _tables(connection: Connection) -> list[_Table]:
     ]
 
 
-def _spread(connection: Connection, distance: int) -> None:
-    """Multiply the keys of targets. By way of negative ones, as one that is new could be an old one's."""
+def _places_of_targets(connection: Connection) -> list[tuple[str, str]]:
+    """Where keys of targets stand, as (table, column)."""
     references = connection.execute(REFERENCES).fetchall()
-    places = [(ROOT, _column(connection, PRIMARY_KEY, ROOT)[0])]
-    places += [(table, column) for table, column, other in references if other == ROOT]
+    own = (ROOT, _column(connection, PRIMARY_KEY, ROOT)[0])
+    return [own, *((table, column) for table, column, other in references if other == ROOT)]
+
+
+def _spread(connection: Connection, places: list[tuple[str, str]], distance: int) -> None:
+    """Multiply the keys of targets. By way of negative ones, as one that is new could be an old one's."""
     for factor in (-distance, -1):
         for table, column in places:
             connection.execute(
@@ -129,6 +133,8 @@ def _spread(connection: Connection, distance: int) -> None:
                     table=sql.Identifier(table), column=sql.Identifier(column), factor=sql.Literal(factor)
                 )
             )
+    # References are checked at the commit, and no index is made for a table that has checks to come.
+    connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
 
 
 def _column(connection: Connection, statement: str, table: str) -> list[str]:
