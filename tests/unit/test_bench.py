@@ -16,7 +16,7 @@ from bench.lines import AT_LEAST, AT_MOST, BY_KEY, COPY, LINES, ORM, below_the_g
 from bench.run import FULL, GATE, first_alerts, further_alerts
 from bench.sending import PARTITIONS, Alerts
 from bench.table import number, table
-from bench.usage import Cpu, Readers, of_tree
+from bench.usage import Cpu, Readers, _shared_files, of_tree
 
 
 class NoMoulds:
@@ -154,7 +154,8 @@ def test_usage_of_a_process_and_its_children():
             child.wait()
     assert readers.peak_parent >= psutil.Process().memory_info().rss * 0.5
     assert readers.peaks.keys() == {os.getpid(), child.pid}
-    assert 0 < readers.peak_child < readers.peak <= readers.peak_parent + readers.peak_child
+    shared = sum(_shared_files([os.getpid()]).values())  # what other tests of this process have open
+    assert 0 < readers.peak_child < readers.peak <= readers.peak_parent + readers.peak_child + shared
     assert of_tree(psutil.Process()) > 0
     parent, child = readers.cpu()
     assert parent > 0
