@@ -6,12 +6,14 @@ is killed and replaced; the message at fault gets its error and the others are r
 """
 
 import logging
+import math
 import pickle
 import sys
 import threading
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import accumulate, groupby
 from typing import Any
 
 import polars as pl
@@ -27,7 +29,7 @@ logger = logging.getLogger(__name__)
 
 MEMORY_BYTES = 2**30
 START_S = 60.0  # to load the libraries and read one good message takes half a second
-PIECE_BYTES = 50_000_000  # of messages handed over at once: memory follows from it, not from the batch
+PIECE_BYTES = 16_000_000  # of messages handed over at once: memory follows from it, not from the batch
 CAREFUL_S = 10.0  # for a piece that ended the process: fastavro first
 ALONE_S = 3.0  # for one message, which takes 10 ms
 MANY = 10  # messages that did not end: then they get less time, and a batch of 200 such takes five minutes
@@ -188,17 +190,17 @@ class Decoder:
 
 
 def _pieces(messages: list[Message]) -> Iterator[list[int]]:
-    """Indices of consecutive messages that have at most `PIECE_BYTES` together, or one that has more."""
-    piece, size = [], 0
-    for index, message in enumerate(messages):
-        length = len(message.key or b"") + len(message.value or b"")
-        if piece and size + length > PIECE_BYTES:
-            yield piece
-            piece, size = [], 0
-        piece.append(index)
-        size += length
-    if piece:
-        yield piece
+    """Indices of consecutive messages in pieces of about the same size, `PIECE_BYTES` and one message at most."""
+    keys: set[bytes | None] = set()  # each goes over once
+    sizes = []
+    for message in messages:
+        sizes.append(len(message.value or b"") + (0 if message.key in keys else len(message.key or b"")))
+        keys.add(message.key)
+    starts = [0, *accumulate(sizes)]
+    number = math.ceil(starts[-1] / PIECE_BYTES) or 1
+    per_piece = starts[-1] / number or 1
+    for _, piece in groupby(range(len(messages)), key=lambda index: int(starts[index] / per_piece)):
+        yield list(piece)
 
 
 def _moved(frame: pl.DataFrame, at: list[int]) -> pl.DataFrame:

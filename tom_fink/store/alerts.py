@@ -6,6 +6,7 @@ import polars as pl
 
 from tom_fink.models import Alert
 from tom_fink.store.bulk import insert
+from tom_fink.store.lookups import any_of
 
 COPIED = (
     "survey", "alert_id", "object_id", "fink_object_id", "target_id", "observed_at", "ra_deg", "dec_deg", "mag_ab",
@@ -28,7 +29,7 @@ def known_alerts(alerts: pl.DataFrame) -> pl.DataFrame:
     """Those of the alerts that the database has (columns: LINKS)."""
     rows = []
     for (survey,), group in alerts.group_by("survey"):
-        found = Alert.objects.filter(survey=survey, alert_id__in=group["alert_id"].to_list())
+        found = Alert.objects.filter(any_of("alert_id", group["alert_id"].to_list()), survey=survey)
         rows += found.values_list("survey", "alert_id", "pk", "fink_object_id", "target_id", "observed_at")
     return pl.DataFrame(rows, schema=LINKS, orient="row")
 

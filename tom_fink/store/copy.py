@@ -1,6 +1,7 @@
 """COPY, PostgreSQL's way to take many rows at once, in its binary form: texts of cutouts would take four times as long."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
 
 import pgpq
 import polars as pl
@@ -23,10 +24,16 @@ DTYPES = {
 }
 
 
-def copy(cursor, target: str, rows: pl.DataFrame, fields: list[Field]) -> None:
+# Rows with images that are in hand at once
+FEW = 16
+
+Makers = Mapping[str, Callable[[Any], Any]]  # by column: what makes what is written of a value
+
+
+def copy(cursor, target: str, rows: pl.DataFrame, fields: list[Field], made: Makers) -> None:
     """COPY rows, one column a field and in their order, into `target`, a table with its columns as SQL.
 
-    Raises ValueError for a type of column that the app's and TOM Toolkit's tables do not have.
+    made: for columns of a table with images. Raises ValueError for a type of column that the app's and TOM Toolkit's tables do not have.
     """
     types = [_type(field) for field in fields]
     rows = rows.select(
@@ -36,11 +43,21 @@ def copy(cursor, target: str, rows: pl.DataFrame, fields: list[Field]) -> None:
         if "bytea" in types and "jsonb" not in types:
             # To move images about as columns, twice, takes longer than a loop over their few rows.
             out.set_types(types)
-            for row in rows.iter_rows():
+            for row in with_made(rows, made):
                 out.write_row(row)
             return
         for piece in _encoded(rows, types):
             out.write(piece)
+
+
+def with_made(rows: pl.DataFrame, made: Makers) -> Iterator[Iterable]:
+    """The rows, with what is made of values made when a row's turn comes."""
+    if not made:
+        yield from rows.iter_rows()
+        return
+    makers = [made.get(name) for name in rows.columns]
+    for row in rows.iter_rows(buffer_size=FEW):
+        yield [value if make is None else make(value) for make, value in zip(makers, row, strict=True)]
 
 
 def _encoded(rows: pl.DataFrame, types: list[str]) -> Iterator[bytes]:

@@ -6,6 +6,7 @@ from tom_fink.models import Alert, Cutout
 from tom_fink.packing import packed
 from tom_fink.store.alerts import LINKS
 from tom_fink.store.bulk import insert
+from tom_fink.store.lookups import any_of
 
 KINDS = [kind.value for kind in Cutout.Kind]
 IMAGES = [f"cutout_{kind}" for kind in KINDS]
@@ -36,7 +37,7 @@ def store_cutouts(alerts: pl.DataFrame, stored: pl.DataFrame) -> None:
     )
     kept = pl.concat([ends["first"], ends["latest"]]).implode()
     Cutout.objects.filter(
-        alert__in=before.filter(~pl.col("alert_pk").is_in(kept))["alert_pk"].to_list()
+        any_of("alert_id", before.filter(~pl.col("alert_pk").is_in(kept))["alert_pk"].to_list())
     ).delete()
     rows = (
         fresh.filter(pl.col("alert_pk").is_in(kept))
@@ -47,12 +48,11 @@ def store_cutouts(alerts: pl.DataFrame, stored: pl.DataFrame) -> None:
         .drop_nulls("fits")
         .sort("alert_id", "kind")
     )
-    images = pl.Series("fits", [packed(image) for image in rows["fits"]], dtype=pl.Binary)
-    insert(Cutout, rows.with_columns(images))
+    insert(Cutout, rows, {"fits": packed})
 
 
 def _with_cutouts(object_keys: list[int]) -> pl.DataFrame:
     """The alerts of these objects that have cutouts (columns: PLACE)."""
-    found = Alert.objects.filter(fink_object__in=object_keys, cutouts__isnull=False).distinct()
+    found = Alert.objects.filter(any_of("fink_object_id", object_keys), cutouts__isnull=False).distinct()
     rows = list(found.values_list("pk", "fink_object_id", "observed_at"))
     return pl.DataFrame(rows, schema={name: LINKS[name] for name in PLACE}, orient="row")

@@ -16,6 +16,7 @@ from tom_fink.decoding.decode import MESSAGE
 from tom_fink.frames import DETECTIONS
 from tom_fink.models import FinkObject, KnownPoints
 from tom_fink.store.bulk import insert_or_update
+from tom_fink.store.lookups import any_of
 
 DIGEST = "digest"
 DIGEST_BYTES = 8
@@ -91,7 +92,7 @@ def remember_more(points: pl.DataFrame, objects: list[FinkObject]) -> None:
 def _kept(objects: Iterable[FinkObject]) -> dict[int, bytes]:
     """The digests that are kept of these objects' present targets and are whole, by the object's key."""
     targets = {found.pk: found.target_id for found in objects}
-    rows = KnownPoints.objects.filter(fink_object__in=targets)
+    rows = KnownPoints.objects.filter(any_of("fink_object_id", targets))
     return {
         key: bytes(digests)
         for key, target_id, digests in rows.values_list("fink_object_id", "target_id", "digests")

@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 
 from tom_fink.models import FinkObject
 from tom_fink.store.bulk import insert_missing, insert_or_update
+from tom_fink.store.lookups import any_of
 
 Key = tuple[str, str]  # (survey, object's key)
 
@@ -65,7 +66,7 @@ def _found(objects: QuerySet, keys: list[Key]) -> Iterator[Any]:
     for survey, object_id in keys:
         by_survey.setdefault(survey, []).append(object_id)
     for survey, object_ids in sorted(by_survey.items()):
-        yield from objects.filter(survey=survey, object_id__in=object_ids)
+        yield from objects.filter(any_of("object_id", object_ids), survey=survey)
 
 
 def update_objects(alerts: pl.DataFrame, objects: dict[Key, FinkObject]) -> None:

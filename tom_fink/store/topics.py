@@ -9,6 +9,7 @@ from tom_targets.models import TargetList
 
 from tom_fink.models import Topic, TopicAlert
 from tom_fink.store.bulk import insert_missing
+from tom_fink.store.lookups import any_of
 
 LIST_NAME_LENGTH = TargetList._meta.get_field("name").max_length
 
@@ -88,6 +89,6 @@ def _add_members(members: pl.DataFrame) -> None:
     """
     through = TargetList.targets.through
     lists, targets = (members[name].unique().to_list() for name in members.columns)
-    there = through.objects.filter(targetlist__in=lists, basetarget__in=targets)
+    there = through.objects.filter(any_of("basetarget_id", targets), targetlist__in=lists)
     known = pl.DataFrame(list(there.values_list(*members.columns)), schema=members.schema, orient="row")
     insert_missing(through, members.join(known, on=members.columns, how="anti", maintain_order="left"))
