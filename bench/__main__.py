@@ -15,12 +15,13 @@ ROOT = Path(__file__).resolve().parents[1]
 def main() -> int:
     """The status that the process should end with."""
     _set_up()
+    from bench.alerts import MOST_REPEATS
     from bench.cases import CASES, GATE_CASES
     from bench.errors import BenchError
     from bench.findings import Findings
     from bench.lines import below_the_gate
     from bench.machine import Machine
-    from bench.run import FULL, GATE, Run
+    from bench.run import FULL, GATE, LastingSites, Run
     from bench.table import table
     from tom_fink.stream.reader import BATCH_BYTES, BATCH_MESSAGES
 
@@ -35,14 +36,15 @@ def main() -> int:
     options = parser.parse_args()
     if unknown := set(options.cases) - set(CASES):
         parser.error(f"no such case: {', '.join(sorted(unknown))}")
-    if options.runs < 1 or options.scale <= 0:
-        parser.error("--runs takes 1 or more, --scale a number above 0")
     sizes = (GATE if options.gate else FULL).scaled(options.scale)
+    most_runs = MOST_REPEATS // sizes.visits  # what the objects of lasting sites have alerts for
+    if not 1 <= options.runs <= most_runs or options.scale <= 0:
+        parser.error(f"--runs takes 1 to {most_runs}, --scale a number above 0")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # the servers are to end too
     names = options.cases or (GATE_CASES if options.gate else list(CASES))
     findings, about, fault, began = Findings(), {}, None, time.monotonic()
     try:
-        with Machine() as machine:
+        with Machine() as machine, LastingSites(machine) as lasting:
             machine.prepare()
             about = machine.describe() | {
                 "a batch": f"{BATCH_MESSAGES} messages or {BATCH_BYTES / 1e6:g} MB",
@@ -51,7 +53,7 @@ def main() -> int:
             }
             say("; ".join(f"{name}: {value}" for name, value in about.items()))
             for number in range(options.runs):
-                with Run(machine, sizes, findings) as run:
+                with Run(machine, sizes, findings, lasting) as run:
                     for name in names:
                         say(f"{time.monotonic() - began:5.0f} s  run {number + 1}: {name} …")
                         CASES[name](run)

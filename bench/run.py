@@ -1,7 +1,7 @@
 """One run of the benchmark: the machine, the sizes, and what the cases share."""
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
@@ -15,20 +15,23 @@ from bench.sending import Alerts
 from bench.site import Site
 from tom_fink.stream.reader import BATCH_MESSAGES
 
+# Objects that are enough for more than two batches
+LEAST = {"ztf": 2 * BATCH_MESSAGES + 100, "lsst": 300}
+
 
 @dataclass(frozen=True)
 class Sizes:
     """How much a case does. Numbers of objects are multiples of the partitions."""
 
-    decode_rounds: int = 5
+    decode_rounds: int = 3
     fastavro_messages: int = 200  # of a batch, one by one
     objects: dict[str, int] = field(default_factory=lambda: {"lsst": 1_200, "ztf": 8_000})
     orm_objects: dict[str, int] = field(default_factory=lambda: {"lsst": 6, "ztf": 150})
-    mixed: int = 1_600  # known objects of each survey, and as many new ones
+    mixed: int = 1_000  # known objects of each survey, and as many new ones
     grown_targets: int = 1_000_000
     grown_points: int = 10
     growth_objects: dict[str, int] = field(default_factory=lambda: {"lsst": 800, "ztf": 4_000})
-    scale_objects: int = 4_000
+    scale_objects: int = 3_000
     visit_alerts: int = 10_000
     visits: int = 4
     sqlite_objects: int = 3_000
@@ -39,15 +42,18 @@ class Sizes:
         for each in fields(self):
             size = getattr(self, each.name)
             if each.name in ("objects", "growth_objects"):
-                changed[each.name] = {survey: _round(count * factor) for survey, count in size.items()}
-            elif each.name in ("mixed", "scale_objects", "visit_alerts", "sqlite_objects", "grown_targets"):
-                changed[each.name] = _round(size * factor)
+                changed[each.name] = {
+                    survey: _rounded(count * factor, LEAST[survey]) for survey, count in size.items()
+                }
+            elif each.name in ("mixed", "visit_alerts"):
+                changed[each.name] = _rounded(size * factor, LEAST["lsst"])
+            elif each.name in ("scale_objects", "sqlite_objects", "grown_targets"):
+                changed[each.name] = _rounded(size * factor, LEAST["ztf"])
         return replace(self, **changed)
 
 
-def _round(count: float) -> int:
-    """A multiple of the partitions that is enough for more than two batches."""
-    return max(2 * BATCH_MESSAGES + 100, int(count)) // 4 * 4
+def _rounded(count: float, least: int) -> int:
+    return max(least, int(count)) // sending.PARTITIONS * sending.PARTITIONS
 
 
 FULL = Sizes()
@@ -58,11 +64,45 @@ GATE = Sizes(
 )
 
 
+@dataclass
+class Lasting:
+    """A site that takes so long to make that all runs share it; each run brings it the next alerts of its objects."""
+
+    site: Site
+    repeats: int = 0  # alerts of each object that it has had, besides the first
+
+    def next(self, count: int) -> range:
+        """Which alerts of each object a run has to bring, so many."""
+        self.repeats += count
+        return range(self.repeats - count + 1, self.repeats + 1)
+
+
+class LastingSites:
+    """Such sites by name; leave the block to delete their databases."""
+
+    def __init__(self, machine: Machine):
+        self._machine, self._stack, self._sites = machine, ExitStack(), {}
+
+    def __enter__(self) -> "LastingSites":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._stack.close()
+
+    def get(self, name: str, make: Callable[[Site], None]) -> Lasting:
+        """The site of this name; at first use an empty one, for `make` to fill."""
+        if name not in self._sites:
+            site = self._stack.enter_context(self._machine.site())
+            make(site)
+            self._sites[name] = Lasting(site)
+        return self._sites[name]
+
+
 class Run:
     """What the cases of one run work with; leave the block to delete its databases."""
 
-    def __init__(self, machine: Machine, sizes: Sizes, findings: Findings):
-        self.machine, self.sizes, self.findings = machine, sizes, findings
+    def __init__(self, machine: Machine, sizes: Sizes, findings: Findings, lasting: LastingSites):
+        self.machine, self.sizes, self.findings, self.lasting = machine, sizes, findings, lasting
         self._stack = ExitStack()
         self._moulds: dict[str, Moulds] = {}
         self._known: dict[str, tuple[Site, Measured]] = {}
@@ -142,6 +182,11 @@ def unique() -> str:
 def first_alerts(first: int, count: int) -> list[tuple[int, int]]:
     """The first alerts of `count` objects, from number `first` on."""
     return [(number, 0) for number in range(first, first + count)]
+
+
+def alerts_of_all(count: int, repeats: range) -> list[tuple[int, int]]:
+    """These alerts of the first `count` objects, one of each object after the other."""
+    return [(number, repeat) for repeat in repeats for number in range(count)]
 
 
 def further_alerts(first: int, count: int, begin: int = 1) -> list[tuple[int, int]]:

@@ -7,7 +7,7 @@ import time
 from bench import sending
 from bench.errors import BenchError
 from bench.reading import Measured, end, expect, start_reader, watch
-from bench.run import Run, first_alerts, unique
+from bench.run import Run, alerts_of_all, first_alerts, unique
 from bench.sending import Alerts
 from bench.site import Ledger, Site
 from bench.usage import Readers
@@ -23,12 +23,13 @@ def visit(run: Run) -> None:
     """Visits to objects that are known: is each drained before the next, and how soon?"""
     alerts, visits = run.sizes.visit_alerts, run.sizes.visits
     every_s = EVERY_S * alerts / RUBIN_VISIT
-    site, moulds = run.site(), run.moulds("lsst")
-    run.seed(site, Alerts(unique(), moulds, first_alerts(0, alerts)))
-    order = [(number, repeat) for repeat in range(1, visits + 1) for number in range(alerts)]
-    sent = Alerts(unique(), moulds, order)
+    moulds = run.moulds("lsst")
+    first = Alerts(unique(), moulds, first_alerts(0, alerts))
+    known = run.lasting.get("visit", lambda site: run.seed(site, first))
+    site, repeats = known.site, known.next(visits)
+    sent = Alerts(unique(), moulds, alerts_of_all(alerts, repeats))
     with sending.topics(run.machine.kafka, sent.topic, **RETENTION):
-        measured, progress, said = _read(run, site, sent, every_s)
+        measured, progress, said = _read(run, site, sent, repeats, every_s)
     run.note("visit", measured)
     drained_s, waiting = _drained(progress, [line["began"] for line in said], alerts, every_s)
     for number, seconds in enumerate(drained_s, start=1):
@@ -40,14 +41,14 @@ def visit(run: Run) -> None:
 
 
 def _read(
-    run: Run, site: Site, sent: Alerts, every_s: float
+    run: Run, site: Site, sent: Alerts, repeats: range, every_s: float
 ) -> tuple[Measured, list[tuple[float, int]], list[dict]]:
     """What was measured, (time, alerts read) at each look, and what the sender says of each visit.
 
     The reader has its partitions, and has started what decodes, before the first visit.
     """
     machine, progress = run.machine, []
-    first = Alerts(sent.topic, sent.moulds, first_alerts(WARM_UP, 100))
+    first = Alerts(sent.topic, sent.moulds, first_alerts(WARM_UP + 1_000 * repeats.start, 100))
     reader = start_reader(machine, site, unique(), (sent,))
     try:
         readers = Readers([reader.popen.pid])
@@ -57,8 +58,8 @@ def _read(
         known = site.alerts
         before = machine.cpu(readers)
         sender = machine.processes.python(
-            "-m", "bench.sender", machine.kafka.address, sent.topic, str(run.sizes.visits),
-            str(run.sizes.visit_alerts), str(every_s),
+            "-m", "bench.sender", machine.kafka.address, sent.topic, str(repeats.start),
+            str(repeats.stop), str(run.sizes.visit_alerts), str(every_s),
         )  # fmt: skip
         expect(site, sent)
 

@@ -31,9 +31,7 @@ def prefer_indexes() -> None:
             cursor.execute("SET LOCAL enable_seqscan = off")
 
 
-def insert(
-    model: type[Model], rows: pl.DataFrame, made: Makers = NOTHING_MADE
-) -> int:
+def insert(model: type[Model], rows: pl.DataFrame, made: Makers = NOTHING_MADE) -> int:
     """Insert rows that no unique key of the table has; their number. Raises IntegrityError for one that it has.
 
     made: what makes what is written of a value, for a table with images. It is called as the rows go out: PostgreSQL

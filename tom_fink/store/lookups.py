@@ -16,7 +16,7 @@ class _AnyOf(Lookup):
     def as_sql(self, compiler, connection) -> tuple[str, list[Any]]:
         """The SQL of SQLite; see `as_postgresql` for PostgreSQL's."""
         left, parameters = self.process_lhs(compiler, connection)
-        return f"{left} IN (SELECT value FROM json_each(%s))", [*parameters, self.rhs]
+        return f"{left} IN (SELECT value FROM json_each(%s))", [*parameters, self.rhs]  # noqa: S608 - of Django
 
     def as_postgresql(self, compiler, connection) -> tuple[str, list[Any]]:
         """An array that is known before the first row is looked for, so that an index can be used."""
