@@ -16,7 +16,7 @@ from bench.site import Site
 from tom_fink.stream.reader import BATCH_MESSAGES
 
 # Objects that are enough for more than two batches
-LEAST = {"ztf": 2 * BATCH_MESSAGES + 100, "lsst": 300}
+LEAST = {"ztf": 2 * BATCH_MESSAGES + 100, "lsst": 400}
 
 
 @dataclass(frozen=True)

@@ -155,6 +155,25 @@ def test_a_batch_in_pieces_is_one_batch(simulated_messages, decoder, monkeypatch
     assert list(pieces.errors) == list(whole.errors) == [40]
 
 
+def test_pieces_are_of_one_size_and_each_schema_goes_over_once(monkeypatch):
+    """One more message than a piece holds is no piece by itself: what a piece costs would be its alone."""
+    monkeypatch.setattr(decoder_module, "PIECE_BYTES", 1_000)
+
+    def lengths(*sizes: int, key: bytes = b"k" * 500) -> list[int]:
+        messages = [Message("t", 0, place, key, b"v" * size, NOW) for place, size in enumerate(sizes)]
+        pieces = list(decoder_module._pieces(messages))
+        assert [index for piece in pieces for index in piece] == list(range(len(sizes)))
+        return [len(piece) for piece in pieces]
+
+    assert lengths() == []
+    assert lengths(*[0] * 3, key=b"") == [3]
+    assert lengths(*[100] * 5) == [5], "500 bytes of values and one schema of 500"
+    assert lengths(*[100] * 11, key=b"") == [6, 5]
+    assert lengths(*[100] * 21, key=b"") == [7, 7, 7]
+    assert lengths(5_000, key=b"") == [1]
+    assert max(lengths(*[100] * 40, 5_000, *[100] * 40, key=b"")) <= 11
+
+
 def test_nothing_is_read_of_nothing(decoder):
     read = decoder.read([])
     assert (read.tidy.alerts.height, read.records, read.errors) == (0, {}, {})

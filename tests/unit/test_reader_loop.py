@@ -182,7 +182,8 @@ def test_a_batch_is_due_by_size(monkeypatch):
 
 
 def test_streams_of_one_process_share_the_size_of_a_batch(monkeypatch):
-    monkeypatch.setattr(reader_module, "BATCH_BYTES", 2000)
+    """Two have a third each: the second one's queue and thread take as much as a batch."""
+    monkeypatch.setattr(reader_module, "BATCH_BYTES", 3000)
     sink, broker = Sink(), Broker(8, 500)
     sink.streams = 2
     reader_of(sink, broker, monkeypatch)._read(broker)

@@ -62,7 +62,7 @@ class Decoder:
     """A process that decodes and normalises. It is started at first use, again when it ended, and ends
     with `close` or with this process.
 
-    timeout_s: how long it may take for a piece of a batch (up to 50 MB). memory_bytes: private memory
+    timeout_s: how long it may take for a piece of a batch (up to 16 MB and one message). memory_bytes: private memory
     that it may have, as the system counts it for RLIMIT_DATA. command: what is run, for tests.
     """
 

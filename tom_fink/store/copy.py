@@ -24,8 +24,7 @@ DTYPES = {
 }
 
 
-# Rows with images that are in hand at once
-FEW = 16
+FEW, MANY = 16, 512  # rows that are in hand at once, with images and without
 
 Makers = Mapping[str, Callable[[Any], Any]]  # by column: what makes what is written of a value
 
@@ -33,7 +32,8 @@ Makers = Mapping[str, Callable[[Any], Any]]  # by column: what makes what is wri
 def copy(cursor, target: str, rows: pl.DataFrame, fields: list[Field], made: Makers) -> None:
     """COPY rows, one column a field and in their order, into `target`, a table with its columns as SQL.
 
-    made: for columns of a table with images. Raises ValueError for a type of column that the app's and TOM Toolkit's tables do not have.
+    made: for columns of a table with images. Raises ValueError for a type of column that the app's and TOM
+    Toolkit's tables do not have, and where something is made for another table.
     """
     types = [_type(field) for field in fields]
     rows = rows.select(
@@ -46,17 +46,22 @@ def copy(cursor, target: str, rows: pl.DataFrame, fields: list[Field], made: Mak
             for row in with_made(rows, made):
                 out.write_row(row)
             return
+        if made:
+            raise ValueError(
+                f"{target} is no table with images: {', '.join(made)} would be written as they are."
+            )
         for piece in _encoded(rows, types):
             out.write(piece)
 
 
 def with_made(rows: pl.DataFrame, made: Makers) -> Iterator[Iterable]:
     """The rows, with what is made of values made when a row's turn comes."""
+    at_once = FEW if pl.Binary in rows.dtypes else MANY
     if not made:
-        yield from rows.iter_rows()
+        yield from rows.iter_rows(buffer_size=at_once)
         return
     makers = [made.get(name) for name in rows.columns]
-    for row in rows.iter_rows(buffer_size=FEW):
+    for row in rows.iter_rows(buffer_size=at_once):
         yield [value if make is None else make(value) for make, value in zip(makers, row, strict=True)]
 
 

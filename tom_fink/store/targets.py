@@ -13,6 +13,7 @@ from tom_targets.models import BaseTarget, Target, TargetName
 from tom_fink.conf import target_permission
 from tom_fink.models import Alert, FinkObject
 from tom_fink.store.bulk import insert
+from tom_fink.store.lookups import any_of
 
 J2000 = 2000.0  # `Target.epoch` is a Julian year
 
@@ -77,9 +78,9 @@ def _targets_named(names: set[str]) -> dict[str, BaseTarget]:
     """Targets by name or alias, compared exactly: both columns are indexed, a fuzzy match is not."""
     found = {
         alias.name: alias.target
-        for alias in TargetName.objects.filter(name__in=names).select_related("target")
+        for alias in TargetName.objects.filter(any_of("name", names)).select_related("target")
     }
-    return found | {target.name: target for target in BaseTarget.objects.filter(name__in=names)}
+    return found | {target.name: target for target in BaseTarget.objects.filter(any_of("name", names))}
 
 
 def _fields(row: dict[str, Any]) -> dict[str, Any]:
@@ -108,7 +109,8 @@ def _insert(targets: list[Target]) -> list[Target]:
         target.created = target.modified = now
     names = [field.attname for field in Target._meta.concrete_fields if not field.primary_key]
     insert(Target, pl.DataFrame({name: [getattr(target, name) for target in targets] for name in names}))
-    keys = dict(Target.objects.filter(name__in=[one.name for one in targets]).values_list("name", "pk"))
+    made = Target.objects.filter(any_of("name", [one.name for one in targets]))
+    keys = dict(made.values_list("name", "pk"))
     for target in targets:
         target.pk, target._state.adding, target._state.db = keys[target.name], False, connection.alias
     return targets
@@ -126,7 +128,7 @@ def _store_aliases(rows: list[dict[str, Any]]) -> None:
         for name in _names(row)
         if name != row["target"].name
     }
-    taken = set(BaseTarget.objects.filter(name__in=wanted).values_list("name", flat=True))
+    taken = set(BaseTarget.objects.filter(any_of("name", wanted)).values_list("name", flat=True))
     TargetName.objects.bulk_create(
         [TargetName(target_id=wanted[name], name=name) for name in sorted(wanted.keys() - taken)],
         ignore_conflicts=True,

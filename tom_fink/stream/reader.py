@@ -31,7 +31,7 @@ from tom_fink.stream.waiting import GivenBack, Waiting
 logger = logging.getLogger(__name__)
 
 # A batch is due by count, by size or by age, whichever comes first. What a batch costs apart from its alerts is
-# shared by some 300 of ZTF or 60 of Rubin; two of them are in memory at once, each several times. So the
+# shared by some 550 of ZTF or 100 of Rubin; two of them are in memory at once, each several times. So the
 # streams of a process share the size.
 BATCH_MESSAGES = 600
 BATCH_BYTES = 26_000_000
@@ -47,6 +47,11 @@ MAX_POLL_INTERVAL_MS = 15 * 60_000
 SLOW_S = 3.0  # for a batch to be decoded; messages that hang the decoder may take minutes
 SLOW_LOOK_S = 1.0  # between two looks at whether such a one is decoded
 GIVE_UP_AFTER_S = 15 * 60.0
+
+
+def share_of_batch(streams: int) -> int:
+    """Bytes of a batch of each stream of a process. One more takes as much for itself as the batch of another."""
+    return BATCH_BYTES // (2 * streams - 1)
 
 
 @dataclass
@@ -196,7 +201,7 @@ class AlertReader:
         """
         age_s = min(BATCH_AGE_S, self.options.timeout_s or BATCH_AGE_S)
         deadline = time.monotonic() + age_s
-        batch, keys, left_bytes = Batch(), {}, BATCH_BYTES // self.sink.streams
+        batch, keys, left_bytes = Batch(), {}, share_of_batch(self.sink.streams)
         largest = self._largest or left_bytes  # of those that come, by those that came
         while len(batch.messages) < wanted and left_bytes > 0:
             left_s = LOOK_S if in_hand else max(0.0, deadline - time.monotonic())
