@@ -78,7 +78,7 @@ class StreamOptions:
             "fetch.message.max.bytes": 10_000_000,
             # What waits in memory before it is taken, and the brokers' answers on top of it. Where that is
             # little, librdkafka's pause of a second between a full queue and the next question is too long.
-            "queued.max.messages.kbytes": 8_192,
+            "queued.max.messages.kbytes": 12_288,
             "fetch.max.bytes": 5_000_000,
             "fetch.queue.backoff.ms": 20,
             "client.id": "tom_fink",
