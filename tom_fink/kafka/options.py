@@ -77,7 +77,8 @@ class StreamOptions:
             "topic.metadata.refresh.interval.ms": 15_000,  # how soon a new topic is read
             "fetch.message.max.bytes": 10_000_000,
             # What waits in memory before it is taken, and the brokers' answers on top of it. Where that is
-            # little, librdkafka's pause of a second between a full queue and the next question is too long.
+            # little, librdkafka's pause of a second between a full queue and the next question is too long. And
+            # it reads one partition after the other then: with 8 MB some got nothing until others had no more.
             "queued.max.messages.kbytes": 12_288,
             "fetch.max.bytes": 5_000_000,
             "fetch.queue.backoff.ms": 20,
