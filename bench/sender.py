@@ -1,8 +1,7 @@
 """`python -m bench.sender ADDRESS TOPIC FIRST END ALERTS SECONDS`: visits of Rubin, in a process of its own.
 
 Visit FIRST up to END (exclusive) sends the alert of that number of the objects 0 up to ALERTS, SECONDS after the one
-before. Prints a line of
-JSON for each: when it began and when the broker had all (monotonic), and the CPU seconds used so far.
+before. Prints a line of JSON for each: when it began and when the broker had all (monotonic), and the CPU seconds used so far.
 """
 
 import json
