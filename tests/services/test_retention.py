@@ -150,6 +150,32 @@ def test_a_partition_of_which_everything_expired_is_told_without_a_new_alert(
     assert (sums.read - sums.replayed, sums.lost, sums.skipped) == (12 - lost, lost, 0)
 
 
+def test_partitions_that_expire_together_under_a_running_reader_are_read_on(
+    kafka, unique, group, made, command, postgres
+):
+    """Each says so by itself, the second when the first has had them all settled anew."""
+    make_topics(kafka, {unique: 3})
+    alerts = set()
+    for partition in range(3):
+        alerts |= send(kafka, unique, made, range(10 * partition, 10 * partition + 2), partition)
+    reader = command("readstreams")
+    wait_until(lambda: stored() == alerts, lambda: reader.said)
+    with postgres.crashed():
+        alerts |= send(kafka, unique, made, range(2, 3))
+        reader.until_it_says("is kept; tried again")
+        for partition in range(3):
+            send(kafka, unique, made, range(10 * partition + 3, 10 * partition + 7), partition)
+            alerts |= send(kafka, unique, made, range(10 * partition + 7, 10 * partition + 9), partition)
+            end = broker_ends(kafka.address, unique)[unique, partition]
+            expire(kafka, unique, end - 2, partition)
+    wait_until(lambda: stored() >= alerts, lambda: reader.said)
+    wait_until(lambda: next_offsets(group) == broker_ends(kafka.address, unique), lambda: reader.said)
+    assert reader.end() == 0
+    assert stored() == alerts
+    sums = ledger_sums(group)
+    assert (sums.read - sums.replayed, sums.lost, sums.skipped) == (13, 12, 0)
+
+
 @pytest.mark.parametrize("number", [4, 6, 9], ids=["shorter", "as long", "longer"])
 def test_a_topic_that_was_deleted_and_made_anew_is_read_from_its_start(
     kafka, topic, group, made, command, number

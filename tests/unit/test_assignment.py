@@ -1,7 +1,7 @@
 """Partitions that change while a reader still finds out where to start in them."""
 
 import pytest
-from confluent_kafka import TopicPartition
+from confluent_kafka import KafkaError, TopicPartition
 
 from tom_fink.errors import StoreUnavailable
 from tom_fink.gaps import Gap
@@ -21,7 +21,7 @@ class Broker:
 
     def __init__(self, on_assign, low=0):
         self.on_assign, self.low = on_assign, low
-        self.assigned, self.commits = [], []
+        self.assigned, self.commits, self.messages = [], [], []
 
     def poll(self, timeout):
         self.on_assign(self, [TopicPartition(TOPIC, 7)])
@@ -31,6 +31,10 @@ class Broker:
 
     def assignment(self):
         return self.assigned
+
+    def consume(self, number, timeout):
+        messages, self.messages = self.messages[:number], self.messages[number:]
+        return messages
 
     def pause(self, places):
         pass
@@ -48,8 +52,34 @@ class Broker:
         return []
 
 
+class Found:
+    """A message of a partition, or that the broker does not have the offset that is wanted there."""
+
+    def __init__(self, partition, offset=None):
+        self._partition, self._offset = partition, offset
+
+    def error(self):
+        return KafkaError(KafkaError._AUTO_OFFSET_RESET) if self._offset is None else None
+
+    def topic(self):
+        return TOPIC
+
+    def partition(self):
+        return self._partition
+
+    def offset(self):
+        return self._offset
+
+    def key(self):
+        return b"key"
+
+    value = key
+
+
 class Sink:
     """A ledger that is away at first, and notes what it is told."""
+
+    streams = 1
 
     def __init__(self, accounted=None, away=0):
         self.accounted, self.away, self.told = accounted, away, []
@@ -71,11 +101,12 @@ class Sink:
         return Outcome()
 
 
-def reader_of(sink: Sink, low=0) -> tuple[AlertReader, Broker]:
+def reader_of(sink: Sink, low=0, partitions=1) -> tuple[AlertReader, Broker]:
     reader = AlertReader(StreamOptions("127.0.0.1:1", "group", (TOPIC,)), sink)
     broker = Broker(reader.assignment.on_assign, low)
-    reader._waiting = Waiting(broker, lambda: reader.assignment.has_changed, lambda found: None, 60)
-    broker.on_assign(broker, [TopicPartition(TOPIC, 0)])
+    reader._waiting = Waiting(broker, lambda: reader.assignment.has_changed, reader._on_message_error, 60)
+    reader._consumer = broker
+    broker.on_assign(broker, [TopicPartition(TOPIC, number) for number in range(partitions)])
     reader.assignment.has_changed = False  # as at the beginning of each turn
     return reader, broker
 
@@ -104,3 +135,25 @@ def test_an_account_is_open_before_a_loss_is_entered(accounted, made_anew):
         ("gaps", [Gap(TOPIC, 0, lost_from, 90, is_lost=True)]),
     ]
     assert [(p.partition, p.offset) for p in broker.assigned] == [(0, 90)]
+
+
+def test_partitions_that_expire_together_are_all_settled_anew():
+    """Each of them says so, the second when none is assigned any more."""
+    reader, broker = reader_of(Sink(), partitions=3)
+    reader._settle(broker)
+    broker.low = 90
+    broker.messages = [Found(0, 50), Found(0), Found(2), Found(1, 50), Found(1, 53)]
+    batch = reader._poll(broker, 100, None)
+    assert broker.assigned == []
+    assert [(message.partition, message.offset) for message in batch.messages] == [(0, 50), (1, 50), (1, 53)]
+    assert batch.gaps == [Gap(TOPIC, 1, 51, 53, is_lost=True)]
+    reader._settle(broker)
+    assert [(p.partition, p.offset) for p in broker.assigned] == [(0, 90), (1, 90), (2, 90)]
+
+
+def test_partitions_that_expire_while_others_are_settled_are_settled_with_them():
+    sink = Sink(away=1)
+    reader, broker = reader_of(sink, partitions=2)
+    broker.poll = lambda timeout: Found(1)
+    reader._settle(broker)
+    assert [(p.partition, p.offset) for p in broker.assigned] == [(0, 50), (1, 50)]

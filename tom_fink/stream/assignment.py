@@ -25,11 +25,12 @@ class Assignment:
     """
 
     def __init__(self, start_at: str | datetime):
-        self.unsettled: list[TopicPartition] = []
+        self.unsettled: list[TopicPartition] = []  # all that are given, or none
         self.has_changed = False  # given or taken away, since the reader looked last
         self.present: set[str] | None = None  # the topics at the first contact
         self.group_is_new: bool | None = None
         self._start_at = start_at
+        self._given: list[TopicPartition] = []
         self._expected: dict[Place, int] = {}
 
     def note_topics(self, consumer: Consumer, timeout_s: float) -> None:
@@ -44,7 +45,7 @@ class Assignment:
         self.has_changed = True
         consumer.assign([])
         self._expected = {}
-        self.unsettled = partitions
+        self._given = self.unsettled = partitions
         if not partitions:
             logger.info("Reading -: the other readers of the group have all partitions")
 
@@ -52,14 +53,16 @@ class Assignment:
         """Called by librdkafka: they are not ours any more."""
         self.has_changed = True
         self._expected = {}
-        self.unsettled = []
+        self._given = self.unsettled = []
 
     def unsettle(self, consumer: Consumer) -> None:
-        """Stop reading until all partitions are settled anew: the broker does not have a wanted offset."""
-        partitions = [TopicPartition(p.topic, p.partition) for p in consumer.assignment()]
+        """Stop reading until all partitions are settled anew: the broker does not have a wanted offset.
+
+        Where several partitions expire together, each says so: the second when none is assigned any more. What
+        came before is still taken, so what is expected next stays.
+        """
         consumer.assign([])
-        self._expected = {}
-        self.unsettled = partitions
+        self.unsettled = self._given
 
     def ask(self, consumer: Consumer, accounted: Mapping[Place, int]) -> list[Start]:
         """Where to start in the unsettled partitions, in their order. Raises `KafkaException`."""
