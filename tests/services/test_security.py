@@ -124,7 +124,8 @@ def test_rubin_s_stream_has_settings_of_its_own(alerts, kafka, name, ways, read)
             },
             "certificate",
         ),
-        ("SSL", {"FINK_CREDENTIAL_URL": "address"}, "PLAINTEXT broker listener"),
+        # What librdkafka says first differs: the broker has answered, or closed the connection.
+        ("SSL", {"FINK_CREDENTIAL_URL": "address"}, "it expects another FINK_KAFKA_SECURITY_PROTOCOL"),
     ],
     ids=[
         "wrong authority",

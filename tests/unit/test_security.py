@@ -307,6 +307,7 @@ def test_what_is_allowed_and_unsafe_is_told(kafka, password, warning, caplog):
 VERIFY = "SSL handshake failed: error:0A000086:SSL routines::certificate verify failed: broker certificate could not"
 ALERT = "Receive failed: error:0A000412:SSL routines::ssl/tls alert bad certificate: SSL alert number 42"
 PLAIN = "SSL handshake failed: Disconnected: SSL connection closed by peer: connecting to a PLAINTEXT broker listener?"
+CLOSED = "Disconnected: SSL connection closed by peer (after 8ms in state SSL_HANDSHAKE)"
 
 
 @pytest.mark.parametrize(
@@ -315,6 +316,7 @@ PLAIN = "SSL handshake failed: Disconnected: SSL connection closed by peer: conn
         (VERIFY, "FINK_KAFKA_SSL_CA_LOCATION"),
         (ALERT, "FINK_KAFKA_SSL_CERTIFICATE_LOCATION"),
         (PLAIN, "FINK_KAFKA_SECURITY_PROTOCOL"),
+        (CLOSED, "FINK_KAFKA_SECURITY_PROTOCOL"),
         ("1/1 brokers are down", "FINK_KAFKA_SECURITY_PROTOCOL"),
         ("Connection refused (after 0ms in state CONNECT)", ""),
     ],

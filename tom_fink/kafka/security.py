@@ -46,9 +46,9 @@ HINTS = {
     r"alert (bad certificate|certificate required|unknown ca)": (
         "the broker asks for a certificate and does not take this one, or got none: {ssl.certificate.location}"
     ),
-    r"PLAINTEXT broker listener|wrong version number|requesting ApiVersion|brokers are down": (
-        "if it does run, it expects another {security.protocol}"
-    ),
+    # A listener without TLS answers a handshake with nonsense, or with nothing.
+    r"PLAINTEXT broker listener|wrong version number|closed by peer .*in state SSL_HANDSHAKE|requesting ApiVersion"
+    r"|brokers are down": ("if it does run, it expects another {security.protocol}"),
     r"ssl\.key\.location failed.*PEM lib": "the file is no PEM key, or {ssl.key.password} is not its password",
     r"mechanism handshake failed": "set {sasl.mechanism} to what it supports",
 }
