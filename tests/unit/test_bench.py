@@ -145,6 +145,7 @@ def test_a_visit_is_drained_when_its_last_alert_is_read():
 
 def test_usage_of_a_process_and_its_children():
     readers = Readers([os.getpid()])
+    others = {process.pid for process in psutil.Process().children()}  # what decodes for other tests
     with ThreadPoolExecutor(1) as pool:  # a child is its thread's, and a reader starts its own in one
         child = pool.submit(subprocess.Popen, ["sleep", "60"]).result()
         try:
@@ -153,7 +154,7 @@ def test_usage_of_a_process_and_its_children():
             child.kill()
             child.wait()
     assert readers.peak_parent >= psutil.Process().memory_info().rss * 0.5
-    assert readers.peaks.keys() == {os.getpid(), child.pid}
+    assert readers.peaks.keys() - others == {os.getpid(), child.pid}
     shared = sum(_shared_files([os.getpid()]).values())  # what other tests of this process have open
     assert 0 < readers.peak_child < readers.peak <= readers.peak_parent + readers.peak_child + shared
     assert of_tree(psutil.Process()) > 0
