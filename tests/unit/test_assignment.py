@@ -152,8 +152,7 @@ def test_partitions_that_expire_together_are_all_settled_anew():
 
 
 def test_partitions_that_expire_while_others_are_settled_are_settled_with_them():
-    sink = Sink(away=1)
-    reader, broker = reader_of(sink, partitions=2)
+    reader, broker = reader_of(Sink(away=1), partitions=2)
     broker.poll = lambda timeout: Found(1)
     reader._settle(broker)
     assert [(p.partition, p.offset) for p in broker.assigned] == [(0, 50), (1, 50)]
