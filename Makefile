@@ -47,9 +47,9 @@ format: $(VENV)/dev.stamp  ## Mend what the linter can and format
 
 requirements:  ## Pin requirements/ anew from pyproject.toml (needs uv)
 	uv pip compile pyproject.toml --extra site --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	  --no-header --upgrade --quiet --output-file requirements/base.txt
+	  --no-header --no-strip-extras --upgrade --quiet --output-file requirements/base.txt
 	uv pip compile pyproject.toml --extra site --group dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	  --no-header --upgrade --quiet --output-file requirements/dev.txt
+	  --no-header --no-strip-extras --upgrade --quiet --output-file requirements/dev.txt
 
 clean:  ## Remove the environment, the collected files and the demo's database
 	rm -rf $(VENV) _static state/demo
