@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from tom_fink.decoding import avro
-from tom_fink.decoding.container import END, END_NAME, container, long
+from tom_fink.decoding.container import END, END_NAME, framing, long
 from tom_fink.errors import BadMessage
 
 POINT = {"type": "record", "name": "ns.point", "fields": [{"name": "mag", "type": ["null", "float"]}]}
@@ -271,7 +271,7 @@ def test_the_container_is_one_that_others_read():
     long_text = "x" * 70_000  # a length of three bytes
     pairs = [key_and_value([{"name": "t", "type": "string"}], {"t": text}) for text in ("a", long_text, "")]
     schema = avro._written_out(pairs[0][0])
-    pieces = container(schema, [value for _, value in pairs])
+    pieces = framing(schema).around([value for _, value in pairs])
     assert [record["t"] for record in fastavro.reader(io.BytesIO(b"".join(pieces)))] == ["a", long_text, ""]
 
 

@@ -136,7 +136,7 @@ def test_what_polars_has_no_columns_for_is_found_among_the_others(monkeypatch):
             raise pl.exceptions.ComputeError("no such column")
         return made(records)
 
-    monkeypatch.setattr(decode_module, "read_columns", lambda key, values: None)
+    monkeypatch.setattr(decode_module, "read_columns", lambda key, values, path=None: None)
     monkeypatch.setattr(decode_module, "frame_of_records", frame_of_records)
     decoded = decode([message(avro({"x": text}, schema), key) for text in ("a", "bad", "b")])
     assert [frame[MESSAGE].to_list() for frame in decoded.frames] == [[0], [2]]

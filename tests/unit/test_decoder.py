@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from tests.mutations import long
 from tom_fink.decoding import decoder as decoder_module
 from tom_fink.decoding.decode import MESSAGE, Message, decode, decode_one
 from tom_fink.decoding.decoder import Decoder
+from tom_fink.decoding.exchange import Files
 from tom_fink.errors import BadMessage, DecoderError
 from tom_fink.surveys import normalise
 
@@ -50,9 +52,9 @@ def fault(values):
         if b"PRINT" in value:
             print("a library says hello")
 
-def columns(key, values, real=decode.read_columns):
+def columns(key, values, path=None, real=decode.read_columns):
     fault(values)
-    return real(key, values)
+    return real(key, values, path)
 
 def record(key, value, real=decode.read_record):
     fault([value])
@@ -153,6 +155,46 @@ def test_a_batch_in_pieces_is_one_batch(simulated_messages, decoder, monkeypatch
     assert pieces.tidy.detections.sort(by).equals(whole.tidy.detections.sort(by))
     assert list(pieces.records) == list(whole.records) == list(range(5))
     assert list(pieces.errors) == list(whole.errors) == [40]
+
+
+def test_messages_of_a_known_schema_stand_in_a_container_from_the_start(simulated_messages, monkeypatch):
+    """Longer and shorter batches, one with a broken message, one of two schemas, one wanted as dictionaries."""
+    framed, write_values = [], Files.write_values
+
+    def spy(files, values, framing=None):
+        framed.append(framing is not None)
+        write_values(files, values, framing)
+
+    monkeypatch.setattr(Files, "write_values", spy)
+    of_one = [message for message in simulated_messages if message.key == simulated_messages[0].key]
+    others = [message for message in simulated_messages if message.key != simulated_messages[0].key]
+    broken = [*of_one[:5], replace(of_one[5], value=of_one[5].value[:-3]), *of_one[6:9]]
+    empty = [*of_one[:3], replace(of_one[3], value=b"")]
+    assert len(of_one) > 20
+    with closing(Decoder()) as decoder:
+        decoder.read([])  # the process is started, by messages of its own
+        for messages, as_records, is_framed in (
+            (of_one[:10], (), False),
+            (of_one, (), True),
+            (of_one[:1], (), True),
+            (broken, (), True),
+            (of_one[:4], (), True),
+            (of_one[:4], (1,), False),
+            ([*of_one[:4], *others[:2]], (), False),
+            (empty, (), False),
+            (of_one[4:], (), True),
+        ):
+            framed.clear()
+            read = decoder.read(messages, as_records)
+            decoded = decode(messages)
+            tidy, errors = normalise(decoded.frames)
+            told = [index not in as_records for index in tidy.alerts[MESSAGE]]
+            assert read.tidy.alerts.equals(tidy.alerts.filter(told))
+            assert {index: str(error) for index, error in read.errors.items()} == {
+                index: str(error) for index, error in (errors | decoded.errors).items()
+            }
+            assert list(read.records) == list(as_records)
+            assert framed[-1] == is_framed
 
 
 def test_pieces_are_of_one_size_and_each_schema_goes_over_once(monkeypatch):

@@ -10,7 +10,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from tom_fink.decoding.container import as_file, container
+from tom_fink.decoding.container import BLOCK_BYTES, as_file, framing
 from tom_fink.decoding.exchange import Files
 from tom_fink.decoding.shared import SharedFile
 
@@ -84,6 +84,18 @@ def test_values_come_back_by_their_lengths():
             assert [None if value is None else bytes(value) for value in found] == values
 
 
+@pytest.mark.parametrize(
+    "sizes", [[], [1], [3, 400, 2, 70_000], [BLOCK_BYTES // 3] * 10, [2 * BLOCK_BYTES, 1]]
+)
+def test_values_come_back_out_of_a_container(sizes):
+    around, values = framing(b'"bytes"'), [os.urandom(size) for size in sizes]
+    with closing(Files()) as files:
+        files.write_values([b"longer than what comes next" * 500_000])
+        files.write_values(values, around)
+        assert [bytes(value) for value in files.values(sizes, around)] == values
+        assert Path(files.container(sizes, around)).read_bytes() == b"".join(around.around(values))
+
+
 def test_frames_come_back_though_larger_ones_were_there():
     large = pl.DataFrame({"text": ["α" * 1000, None] * 5000, "bytes": [b"\0" * 100, None] * 5000})
     small = pl.DataFrame({"other": [1.5, None]}, schema={"other": pl.Float64})
@@ -148,11 +160,11 @@ def test_closed_files_leave_no_descriptor_open():
 def test_containers_at_the_same_time_are_in_different_files():
     schema, long, short = b'"bytes"', [b"x" * 1000, b"y" * 2_000_000], [b"z"]
     with as_file(schema, long) as one, as_file(schema, short) as other:
-        assert Path(one).read_bytes() == b"".join(container(schema, long))
-        assert Path(other).read_bytes() == b"".join(container(schema, short))
+        assert Path(one).read_bytes() == b"".join(framing(schema).around(long))
+        assert Path(other).read_bytes() == b"".join(framing(schema).around(short))
     with as_file(schema, short) as again:
         assert again in (one, other), "used again"
-        assert Path(again).read_bytes() == b"".join(container(schema, short))
+        assert Path(again).read_bytes() == b"".join(framing(schema).around(short))
 
 
 def test_a_container_s_file_is_given_back_after_an_error():

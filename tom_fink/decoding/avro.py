@@ -13,6 +13,7 @@ import io
 import json
 import logging
 import math
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -22,7 +23,7 @@ import jetliner
 import polars as pl
 from fastavro.schema import SchemaParseException, UnknownType, expand_schema
 
-from tom_fink.decoding.container import BLOCK_BYTES, END, END_NAME, as_file
+from tom_fink.decoding.container import BLOCK_BYTES, END, END_NAME, Framing, as_file, framing
 from tom_fink.errors import BadMessage
 from tom_fink.text import printable
 
@@ -160,17 +161,20 @@ def read_record(key: bytes, value: bytes | memoryview) -> dict[str, Any]:
     return record
 
 
-def read_columns(key: bytes, values: list[bytes | memoryview]) -> pl.DataFrame | None:
+def read_columns(
+    key: bytes, values: list[bytes | memoryview], path: str | None = None
+) -> pl.DataFrame | None:
     """Many records of one schema as columns, a row each, in order; None if that cannot be trusted.
 
-    A map becomes a list of structs with key and value.
+    A map becomes a list of structs with key and value. path: a file that holds the values by `framing_of(key)`
+    already; without, one is made.
     """
     digest = hashlib.sha256(key).digest()
     if not _is_read_alike.get(digest, True):
         return None
     try:
-        with as_file(_written_out(key), values) as path:
-            frame = jetliner.read_avro(path, glob=False, read_chunk_size=BLOCK_BYTES)
+        with nullcontext(path) if path else as_file(_written_out(key), values) as container:
+            frame = jetliner.read_avro(container, glob=False, read_chunk_size=BLOCK_BYTES)
         if digest not in _is_read_alike:
             first = frame.drop(END_NAME).row(0, named=True), read_record(key, values[0])
     except (
@@ -202,6 +206,13 @@ def read_columns(key: bytes, values: list[bytes | memoryview]) -> pl.DataFrame |
             )
             return None
     return frame
+
+
+def framing_of(key: bytes | None) -> Framing | None:
+    """How the values of this schema stand in a container; None for one that jetliner is not trusted with (yet)."""
+    if key is None or not _is_read_alike.get(hashlib.sha256(key).digest()):
+        return None
+    return framing(_written_out(key))
 
 
 @lru_cache(maxsize=SCHEMAS_KEPT)

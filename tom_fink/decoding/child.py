@@ -14,6 +14,7 @@ import traceback
 from datetime import UTC, datetime
 from typing import BinaryIO
 
+from tom_fink.decoding.avro import framing_of
 from tom_fink.decoding.decode import Message, decode, decode_one
 from tom_fink.decoding.exchange import Answer, Files, Request
 from tom_fink.errors import BadMessage
@@ -90,8 +91,9 @@ def _read(request: Request, files: Files, logged: list[tuple[str, int, str]]) ->
     """Decode and normalise. Raises MemoryError also where it hid behind a message's error."""
     messages = [
         Message("", None, None, request.keys[key], value, NOBODY)
-        for key, value in zip(request.key_of, files.values(request.lengths), strict=True)
+        for key, value in zip(request.key_of, files.values(request.lengths, request.framing), strict=True)
     ]
+    path = files.container(request.lengths, request.framing) if request.framing else None
     records, errors = {}, {}
     for index in sorted(request.as_records):
         try:
@@ -102,7 +104,7 @@ def _read(request: Request, files: Files, logged: list[tuple[str, int, str]]) ->
             _check_size(len(record), [messages[index]])
             records[index] = record
     others = [index for index in range(len(messages)) if index not in request.as_records]
-    decoded = decode([messages[index] for index in others], request.careful)
+    decoded = decode([messages[index] for index in others], request.careful, path)
     tidy, refused = normalise(decoded.frames)
     _check_size(tidy.alerts.estimated_size() + tidy.detections.estimated_size(), messages)
     for place, error in (refused | decoded.errors).items():
@@ -111,7 +113,8 @@ def _read(request: Request, files: Files, logged: list[tuple[str, int, str]]) ->
         raise MemoryError
     files.write_frames(tidy.alerts, tidy.detections)
     said = {index: str(error) for index, error in errors.items()}
-    return Answer("read", tidy=others, records=records, errors=said, logged=logged)
+    known = framing_of(request.keys[0]) if len(request.keys) == 1 and not request.framing else None
+    return Answer("read", tidy=others, records=records, errors=said, logged=logged, framing=known)
 
 
 def _check_size(size: int, messages: list) -> None:

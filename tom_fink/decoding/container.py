@@ -1,8 +1,9 @@
 """An Avro container around messages: jetliner reads nothing else."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from tom_fink.decoding.shared import SharedFile
 
@@ -22,6 +23,56 @@ _idle: list[SharedFile] = []
 os.register_at_fork(after_in_child=_idle.clear)  # a forked process would write into its parent's
 
 
+@dataclass(frozen=True)
+class Framing:
+    """What stands around the values of one schema: `header` before all, `end` behind each (bytes both).
+
+    Avro 1.11 specification, "Object Container Files": magic, metadata map, marker; then for each
+    block its number of records, its size, its bytes and the marker again.
+    """
+
+    header: bytes
+    end: bytes
+
+    def around(self, values: Sequence[bytes | memoryview]) -> list[bytes | memoryview]:
+        """The container of these values, in pieces."""
+        pieces = [self.header]
+        for first, behind, start in self._blocks([len(value) for value in values]):
+            pieces.append(start)
+            for value in values[first:behind]:
+                pieces += value, self.end
+            pieces.append(SYNC_MARKER)
+        return pieces
+
+    def places(self, lengths: Sequence[int]) -> tuple[list[int], int]:
+        """Where in the container each value of these lengths begins, and how many bytes the container has."""
+        places, at = [], len(self.header)
+        for first, behind, start in self._blocks(lengths):
+            at += len(start)
+            for length in lengths[first:behind]:
+                places.append(at)
+                at += length + len(self.end)
+            at += len(SYNC_MARKER)
+        return places, at
+
+    def _blocks(self, lengths: Sequence[int]) -> Iterator[tuple[int, int, bytes]]:
+        """For each block the index of its first value, of the one behind its last, and what it starts with."""
+        first, size = 0, 0
+        for behind, length in enumerate(lengths, 1):
+            size += length + len(self.end)
+            if size >= BLOCK_BYTES or behind == len(lengths):
+                yield first, behind, long(behind - first) + long(size)
+                first, size = behind, 0
+
+
+def framing(schema: bytes) -> Framing:
+    """What stands around the values of this schema, which has the field `END_NAME` at its end."""
+    header = bytearray(b"Obj\x01" + long(2))
+    for name, content in ((b"avro.schema", schema), (b"avro.codec", b"null")):
+        header += long(len(name)) + name + long(len(content)) + content
+    return Framing(bytes(header + long(0) + SYNC_MARKER), END)
+
+
 @contextmanager
 def as_file(schema: bytes, values: list[bytes | memoryview]) -> Iterator[str]:
     """A path under which the values' container can be read until the block ends. Raises OSError.
@@ -33,29 +84,9 @@ def as_file(schema: bytes, values: list[bytes | memoryview]) -> Iterator[str]:
     except IndexError:
         file = SharedFile()
     try:
-        yield file.path(file.write(container(schema, values)))
+        yield file.path(file.write(framing(schema).around(values)))
     finally:
         _idle.append(file)
-
-
-def container(schema: bytes, values: list[bytes | memoryview]) -> list[bytes | memoryview]:
-    """An Avro object container of the values, each with `END` behind it, in pieces.
-
-    Avro 1.11 specification, "Object Container Files": magic, metadata map, marker; then for each
-    block its number of records, its size, its bytes and the marker again.
-    """
-    pieces = [b"Obj\x01", long(2)]
-    for name, content in ((b"avro.schema", schema), (b"avro.codec", b"null")):
-        pieces += [long(len(name)), name, long(len(content)), content]
-    pieces += [long(0), SYNC_MARKER]
-    block, size = [], 0
-    for place, value in enumerate(values, 1):
-        block += [value, END]
-        size += len(value) + len(END)
-        if size >= BLOCK_BYTES or place == len(values):
-            pieces += [long(len(block) // 2), long(size), *block, SYNC_MARKER]
-            block, size = [], 0
-    return pieces
 
 
 def long(number: int) -> bytes:

@@ -56,11 +56,12 @@ def decode_one(message: Message) -> dict[str, Any]:
     return read_record(message.key, message.value)
 
 
-def decode(messages: list[Message], careful: bool = False) -> Decoded:
+def decode(messages: list[Message], careful: bool = False, path: str | None = None) -> Decoded:
     """Decode a batch; every message's index is either in one frame or in `errors`.
 
     What cannot be read together is read one by one, to find the messages at fault. `careful` does so
     first: jetliner 0.2.0 aborts the process on an array that counts to 2^60, and fastavro does not.
+    path: a file in which all values, of one schema then, stand as `avro.read_columns` wants them.
     """
     decoded = Decoded([], {})
     groups: dict[bytes, list[int]] = {}
@@ -72,7 +73,8 @@ def decode(messages: list[Message], careful: bool = False) -> Decoded:
         else:
             groups.setdefault(message.key, []).append(index)
     for key, indices in groups.items():
-        frame = None if careful else read_columns(key, [messages[index].value for index in indices])
+        values, has_all = [messages[index].value for index in indices], len(indices) == len(messages)
+        frame = None if careful else read_columns(key, values, path if has_all else None)
         if frame is None:
             indices = _readable(messages, indices, decoded.errors)
             frame = read_columns(key, [messages[index].value for index in indices]) if indices else None

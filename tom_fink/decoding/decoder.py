@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 
 MEMORY_BYTES = 2**30
 START_S = 60.0  # to load the libraries and read one good message takes half a second
-PIECE_BYTES = 16_000_000  # of messages handed over at once: memory follows from it, not from the batch
+PIECE_BYTES = 30_000_000  # of messages handed over at once: memory follows from it, not from the batch
 CAREFUL_S = 10.0  # for a piece that ended the process: fastavro first
 ALONE_S = 3.0  # for one message, which takes 10 ms
 MANY = 10  # messages that did not end: then they get less time, and a batch of 200 such takes five minutes
@@ -62,7 +62,7 @@ class Decoder:
     """A process that decodes and normalises. It is started at first use, again when it ended, and ends
     with `close` or with this process.
 
-    timeout_s: how long it may take for a piece of a batch (up to 16 MB and one message). memory_bytes: private memory
+    timeout_s: how long it may take for a piece of a batch (up to 30 MB and one message). memory_bytes: private memory
     that it may have, as the system counts it for RLIMIT_DATA. command: what is run, for tests.
     """
 

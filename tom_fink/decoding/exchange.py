@@ -1,10 +1,12 @@
 """What the reader and the process that decodes say to each other: little by pipe, much in shared files."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 import polars as pl
 
+from tom_fink.decoding.container import Framing
 from tom_fink.decoding.shared import SharedFile
 
 
@@ -14,6 +16,7 @@ class Request:
 
     careful: fastavro first. keys: each once, `key_of` has the place of each message's. lengths: of the
     values, None for a message without. as_records: places of those that are wanted as dictionaries.
+    framing: what stands around the values there, if it is a container of one schema.
     """
 
     seconds: float
@@ -22,6 +25,7 @@ class Request:
     key_of: list[int]
     lengths: list[int | None]
     as_records: frozenset[int]
+    framing: Framing | None = None
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,8 @@ class Answer:
     large as its message) or fault, of which `text` is the traceback.
 
     tidy: the places of the messages that the frames in the shared files count. records: pickled
-    dictionaries by place. errors: why there is no alert, by place. logged: (logger, level, text).
+    dictionaries by place. errors: why there is no alert, by place. logged: (logger, level, text). framing: how the
+    values of this request's one schema may stand in the shared file, so that they need not be copied again.
     """
 
     kind: str
@@ -39,6 +44,7 @@ class Answer:
     records: dict[int, bytes] = field(default_factory=dict)
     errors: dict[int, str] = field(default_factory=dict)
     logged: list[tuple[str, int, str]] = field(default_factory=list)
+    framing: Framing | None = None
 
 
 class Files:
@@ -50,16 +56,26 @@ class Files:
         self._values, *self._frames = shared
         self.descriptors = [file.descriptor for file in shared]
 
-    def write_values(self, values: Iterable[bytes | None]) -> None:
-        """Put values there, one behind the other."""
-        self._values.write(value for value in values if value)
+    def write_values(self, values: list[bytes | None], framing: Framing | None = None) -> None:
+        """Put values there, one behind the other. With a framing, which needs a value of each: as a container."""
+        self._values.write(framing.around(values) if framing else (value for value in values if value))
 
-    def values(self, lengths: list[int | None]) -> Iterator[memoryview | None]:
+    def values(self, lengths: list[int | None], framing: Framing | None = None) -> list[memoryview | None]:
         """The values of these lengths, not copied."""
-        view, start = self._values.view(sum(length or 0 for length in lengths)), 0
-        for length in lengths:
-            yield None if length is None else view[start : start + length]
-            start += length or 0
+        if framing:
+            places, size = framing.places(lengths)
+        else:
+            *places, size = accumulate((length or 0 for length in lengths), initial=0)
+        view = self._values.view(size)
+        return [
+            None if length is None else view[place : place + length]
+            for place, length in zip(places, lengths, strict=True)
+        ]
+
+    def container(self, lengths: list[int], framing: Framing) -> str:
+        """A path under which the container of these values can be read; see `SharedFile.path`."""
+        _, size = framing.places(lengths)
+        return self._values.path(size)
 
     def write_frames(self, *frames: pl.DataFrame) -> None:
         """Put alerts and detections there."""

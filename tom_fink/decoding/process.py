@@ -13,6 +13,8 @@ from contextlib import suppress
 
 import polars as pl
 
+from tom_fink.decoding.avro import SCHEMAS_KEPT
+from tom_fink.decoding.container import Framing
 from tom_fink.decoding.decode import Message
 from tom_fink.decoding.exchange import Answer, Files, Request
 from tom_fink.text import printable
@@ -44,6 +46,7 @@ class DecodingProcess:
     def __init__(self, command: Sequence[str]) -> None:
         """Start it. Raises OSError."""
         self._files = Files()
+        self._framings: dict[bytes | None, Framing] = {}  # by key: how this process wants its values
         # A file: a pipe that nobody empties would stop a process that says much.
         self._said = tempfile.TemporaryFile()  # noqa: SIM115 - closed in `kill`
         paths = os.pathsep.join(path or os.getcwd() for path in sys.path)
@@ -83,15 +86,19 @@ class DecodingProcess:
     ) -> Answer:
         """Have messages read. Raises `Ended` if there is no answer, after so many seconds at most."""
         keys: dict[bytes | None, int] = {}
+        values = [message.value for message in messages]
+        key_of = [keys.setdefault(message.key, len(keys)) for message in messages]
+        is_plain = len(keys) == 1 and all(values) and not as_records and not careful
         request = Request(
             seconds,
             careful,
-            key_of=[keys.setdefault(message.key, len(keys)) for message in messages],
+            key_of=key_of,
             keys=list(keys),
-            lengths=[None if message.value is None else len(message.value) for message in messages],
+            lengths=[None if value is None else len(value) for value in values],
             as_records=as_records,
+            framing=self._framings.get(messages[0].key) if is_plain else None,
         )
-        self._files.write_values(message.value for message in messages)
+        self._files.write_values(values, request.framing)
         late = threading.Event()
 
         def end() -> None:
@@ -103,7 +110,7 @@ class DecodingProcess:
         timer.start()
         try:
             self._send(request)
-            return pickle.load(self._process.stdout)  # noqa: S301 - of our own process
+            answer = pickle.load(self._process.stdout)  # noqa: S301 - of our own process
         except (EOFError, BrokenPipeError, pickle.UnpicklingError) as error:
             self._process.kill()
             status = self._process.wait()
@@ -112,6 +119,11 @@ class DecodingProcess:
             raise Ended(f"The decoder ended with {_named(status)}{self._last_words()}") from error
         finally:
             timer.cancel()
+        if answer.framing:
+            if len(self._framings) >= SCHEMAS_KEPT:
+                self._framings.clear()  # to be told again costs one copy
+            self._framings[request.keys[0]] = answer.framing
+        return answer
 
     def frames(self) -> list[pl.DataFrame]:
         """The alerts and detections of the last answer."""
