@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from typing import BinaryIO
 
 from tom_fink.decoding.avro import framing_of
+from tom_fink.decoding.container import close_idle
 from tom_fink.decoding.decode import Message, decode, decode_one
 from tom_fink.decoding.exchange import Answer, Files, Request
 from tom_fink.errors import BadMessage
@@ -93,7 +94,10 @@ def _read(request: Request, files: Files, logged: list[tuple[str, int, str]]) ->
         Message("", None, None, request.keys[key], value, NOBODY)
         for key, value in zip(request.key_of, files.values(request.lengths, request.framing), strict=True)
     ]
-    path = files.container(request.lengths, request.framing) if request.framing else None
+    path = None
+    if request.framing:
+        path = files.container(request.lengths, request.framing)
+        close_idle()
     records, errors = {}, {}
     for index in sorted(request.as_records):
         try:

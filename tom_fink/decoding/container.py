@@ -77,7 +77,7 @@ def framing(schema: bytes) -> Framing:
 def as_file(schema: bytes, values: list[bytes | memoryview]) -> Iterator[str]:
     """A path under which the values' container can be read until the block ends. Raises OSError.
 
-    The files are used again and again, since new memory costs time; each thread in here has its own.
+    The files are used again and again, since new memory costs time; each thread in here has its own. See `close_idle`.
     """
     try:
         file = _idle.pop()
@@ -87,6 +87,12 @@ def as_file(schema: bytes, values: list[bytes | memoryview]) -> Iterator[str]:
         yield file.path(file.write(framing(schema).around(values)))
     finally:
         _idle.append(file)
+
+
+def close_idle() -> None:
+    """Give back the memory of files that are not in use, for where values come in a container already."""
+    while _idle:
+        _idle.pop().close()
 
 
 def long(number: int) -> bytes:

@@ -35,6 +35,9 @@ def assign_targets(
         "object_survey", "object_key", "object_id", "body", "body_aliases", "ra_deg", "dec_deg", "orbit"
     ).rows(named=True)
     rows = [row for row in rows if objects[row["object_survey"], row["object_key"]].target_id is None]
+    if not rows:
+        _update_orbits(alerts, objects)
+        return []
     if any(row["body"] for row in rows) and connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [BODIES_LOCK])
@@ -128,6 +131,8 @@ def _store_aliases(rows: list[dict[str, Any]]) -> None:
         for name in _names(row)
         if name != row["target"].name
     }
+    if not wanted:
+        return
     taken = set(BaseTarget.objects.filter(any_of("name", wanted)).values_list("name", flat=True))
     TargetName.objects.bulk_create(
         [TargetName(target_id=wanted[name], name=name) for name in sorted(wanted.keys() - taken)],

@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 # shared by some 550 of ZTF or 100 of Rubin; two of them are in memory at once, each several times. So the
 # streams of a process share the size.
 BATCH_MESSAGES = 600
-BATCH_BYTES = 26_000_000
+BATCH_BYTES = 20_000_000
 BATCH_AGE_S = 1.0
 TAKEN_AT_ONCE = 20  # messages, between two looks at whether there is something else to do
 LOOK_S = 0.02  # between two looks at whether the batch in hand is decoded
