@@ -19,7 +19,7 @@ import pytest
 
 from tests.mutations import long
 from tom_fink.decoding import decoder as decoder_module
-from tom_fink.decoding.decode import MESSAGE, Message, decode, decode_one
+from tom_fink.decoding.decode import MAX_MESSAGE_BYTES, MESSAGE, Message, decode, decode_one
 from tom_fink.decoding.decoder import Decoder
 from tom_fink.decoding.exchange import Files
 from tom_fink.errors import BadMessage, DecoderError
@@ -158,7 +158,7 @@ def test_a_batch_in_pieces_is_one_batch(simulated_messages, decoder, monkeypatch
 
 
 def test_messages_of_a_known_schema_stand_in_a_container_from_the_start(simulated_messages, monkeypatch):
-    """Longer and shorter batches, one with a broken message, one of two schemas, one wanted as dictionaries."""
+    """Longer and shorter batches, with a broken, a too long, an empty message, of two schemas, as dictionaries."""
     framed, write_values = [], Files.write_values
 
     def spy(files, values, framing=None):
@@ -169,6 +169,7 @@ def test_messages_of_a_known_schema_stand_in_a_container_from_the_start(simulate
     of_one = [message for message in simulated_messages if message.key == simulated_messages[0].key]
     others = [message for message in simulated_messages if message.key != simulated_messages[0].key]
     broken = [*of_one[:5], replace(of_one[5], value=of_one[5].value[:-3]), *of_one[6:9]]
+    too_long = [replace(of_one[0], value=bytes(MAX_MESSAGE_BYTES)), *of_one[1:3]]
     empty = [*of_one[:3], replace(of_one[3], value=b"")]
     assert len(of_one) > 20
     with closing(Decoder()) as decoder:
@@ -178,6 +179,7 @@ def test_messages_of_a_known_schema_stand_in_a_container_from_the_start(simulate
             (of_one, (), True),
             (of_one[:1], (), True),
             (broken, (), True),
+            (too_long, (), True),
             (of_one[:4], (), True),
             (of_one[:4], (1,), False),
             ([*of_one[:4], *others[:2]], (), False),

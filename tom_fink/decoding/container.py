@@ -11,10 +11,10 @@ BLOCK_BYTES = (
     1_000_000  # one alert a block costs ZTF's half of their time again, one block of all is moved about
 )
 SYNC_MARKER = (
-    b"tom_fink of Fink"  # 16 bytes between blocks; any will do, the container never leaves the process
+    b"tom_fink of Fink"  # 16 bytes between blocks; any will do, the container is for one process
 )
 # jetliner says nothing of bytes behind a record. So each record gets one more field, and these bytes
-# behind it: what is in its way makes the field another. They are not known outside the process. None of
+# behind it: what is in its way makes the field another. They are not known outside the reader. None of
 # them ends a number: where a record is cut short and they are read as a count, that count has no value.
 END_NAME = "tom_fink_end"
 END = bytes(byte | 0x80 for byte in os.urandom(16))

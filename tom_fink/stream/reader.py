@@ -31,7 +31,7 @@ from tom_fink.stream.waiting import GivenBack, Waiting
 logger = logging.getLogger(__name__)
 
 # A batch is due by count, by size or by age, whichever comes first. What a batch costs apart from its alerts is
-# shared by some 550 of ZTF or 100 of Rubin; two of them are in memory at once, each several times. So the
+# shared by some 430 of ZTF or 80 of Rubin; two of them are in memory at once, each several times. So the
 # streams of a process share the size.
 BATCH_MESSAGES = 600
 BATCH_BYTES = 20_000_000
