@@ -10,9 +10,7 @@ from tom_fink.decoding.shared import SharedFile
 BLOCK_BYTES = (
     1_000_000  # one alert a block costs ZTF's half of their time again, one block of all is moved about
 )
-SYNC_MARKER = (
-    b"tom_fink of Fink"  # 16 bytes between blocks; any will do, the container is for one process
-)
+SYNC_MARKER = b"tom_fink of Fink"  # 16 bytes between blocks; any will do, the container is for one process
 # jetliner says nothing of bytes behind a record. So each record gets one more field, and these bytes
 # behind it: what is in its way makes the field another. They are not known outside the reader. None of
 # them ends a number: where a record is cut short and they are read as a count, that count has no value.
