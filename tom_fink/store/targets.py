@@ -35,7 +35,7 @@ def assign_targets(
         "object_survey", "object_key", "object_id", "body", "body_aliases", "ra_deg", "dec_deg", "orbit"
     ).rows(named=True)
     rows = [row for row in rows if objects[row["object_survey"], row["object_key"]].target_id is None]
-    if not rows:
+    if not rows:  # as in most batches of a night: then there are no names to look for
         _update_orbits(alerts, objects)
         return []
     if any(row["body"] for row in rows) and connection.vendor == "postgresql":
