@@ -79,8 +79,13 @@ class Alert(models.Model):
         max_length=100, help_text=_("candid, diaSourceId, or object, trigger and time")
     )
     object_id = models.CharField(max_length=100, help_text=_("The survey's own id of the object"))
-    fink_object = models.ForeignKey(FinkObject, on_delete=models.CASCADE, related_name="alerts")
-    target = models.ForeignKey(BaseTarget, null=True, on_delete=models.SET_NULL, related_name="fink_alerts")
+    # Without the indexes that Django gives references: others of the table begin with the same columns.
+    fink_object = models.ForeignKey(
+        FinkObject, on_delete=models.CASCADE, related_name="alerts", db_index=False
+    )
+    target = models.ForeignKey(
+        BaseTarget, null=True, on_delete=models.SET_NULL, related_name="fink_alerts", db_index=False
+    )
     observed_at = models.DateTimeField(
         help_text=_("UTC: start of the exposure for ZTF, its middle for Rubin")
     )
@@ -120,7 +125,7 @@ class Alert(models.Model):
 class TopicAlert(models.Model):
     """That an alert came in a topic. The object and time are repeated here for the topic's pages."""
 
-    topic = models.ForeignKey(Topic, on_delete=models.CASCADE, related_name="deliveries")
+    topic = models.ForeignKey(Topic, on_delete=models.CASCADE, related_name="deliveries", db_index=False)
     alert = models.ForeignKey(Alert, on_delete=models.CASCADE, related_name="deliveries")
     fink_object = models.ForeignKey(FinkObject, on_delete=models.CASCADE, related_name="deliveries")
     observed_at = models.DateTimeField()
@@ -144,7 +149,7 @@ class Cutout(models.Model):
         TEMPLATE = "template", _("Template")
         DIFFERENCE = "difference", _("Difference")
 
-    alert = models.ForeignKey(Alert, on_delete=models.CASCADE, related_name="cutouts")
+    alert = models.ForeignKey(Alert, on_delete=models.CASCADE, related_name="cutouts", db_index=False)
     kind = models.CharField(max_length=10, choices=Kind.choices)
     fits = models.BinaryField(help_text=_("FITS, packed; see tom_fink.packing"))
 

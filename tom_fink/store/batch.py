@@ -179,7 +179,7 @@ def _write(tidy: Tidy, messages: list[Message]) -> Outcome:
     unknown = with_links(unknown, objects)
     store_alerts(unknown)
     stored = known_alerts(arrived)
-    add_to_lists(alerts, stored, topics)
+    add_to_lists(alerts, stored, topics, unknown)
     told = unknown
     if searched.height:
         searched = with_links(searched, objects).filter(pl.col("target_id").is_not_null())

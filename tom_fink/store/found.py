@@ -76,7 +76,7 @@ def store_found(
         stored = known_alerts(arrived)
         if topics:
             # The alert's own topic stays empty: no message has brought it, nor told its history.
-            add_to_lists(arrived.with_columns(pl.lit(topic).alias("topic")), stored, topics)
+            add_to_lists(arrived.with_columns(pl.lit(topic).alias("topic")), stored, topics, new)
         targets = dict(linked.select("object_key", "target_id").rows())
         if target_list is not None:
             _add_to_list(target_list, targets.values())

@@ -8,7 +8,7 @@ from guardian.shortcuts import assign_perm
 from tom_targets.models import TargetList
 
 from tom_fink.models import Topic, TopicAlert
-from tom_fink.store.bulk import insert_missing
+from tom_fink.store.bulk import insert, insert_missing
 from tom_fink.store.lookups import any_of
 
 LIST_NAME_LENGTH = TargetList._meta.get_field("name").max_length
@@ -58,10 +58,13 @@ def _list_named(name: str) -> TargetList:
     return target_list
 
 
-def add_to_lists(alerts: pl.DataFrame, stored: pl.DataFrame, topics: dict[str, Topic]) -> None:
+def add_to_lists(
+    alerts: pl.DataFrame, stored: pl.DataFrame, topics: dict[str, Topic], new: pl.DataFrame
+) -> None:
     """Note in which topics the alerts came, and put their targets into the topics' lists.
 
-    `stored` has the alerts' links (alerts.LINKS).
+    `stored` has the alerts' links (alerts.LINKS). new: those that this transaction has made. They have come in
+    no topic before, so that their deliveries need not be looked for.
     """
     lists = pl.DataFrame(
         [(topic.name, topic.pk, topic.target_list_id) for topic in topics.values()],
@@ -73,10 +76,11 @@ def add_to_lists(alerts: pl.DataFrame, stored: pl.DataFrame, topics: dict[str, T
         .join(stored, on=["survey", "alert_id"])
         .join(lists, on="topic")
     )
-    deliveries = found.select(
-        "topic_id", pl.col("alert_pk").alias("alert_id"), "fink_object_id", "observed_at"
-    )
-    insert_missing(TopicAlert, deliveries.unique(["topic_id", "alert_id"]).sort("topic_id", "alert_id"))
+    for write, how in ((insert, "semi"), (insert_missing, "anti")):
+        deliveries = found.join(new, on=["survey", "alert_id"], how=how).select(
+            "topic_id", pl.col("alert_pk").alias("alert_id"), "fink_object_id", "observed_at"
+        )
+        write(TopicAlert, deliveries.unique(["topic_id", "alert_id"]).sort("topic_id", "alert_id"))
     members = found.select("targetlist_id", pl.col("target_id").alias("basetarget_id")).drop_nulls()
     _add_members(members.unique().sort("targetlist_id", "basetarget_id"))
 
@@ -85,10 +89,10 @@ def _add_members(members: pl.DataFrame) -> None:
     """Add targets to lists, both by their keys.
 
     Those that are in are not offered: PostgreSQL takes a number of the table's sequence for each row that is, and
-    TOM Toolkit's keys have 32 bits. At Rubin's full rate they would be used up in some months.
+    TOM Toolkit's keys have 32 bits. At Rubin's full rate they would be used up in some months. What is in is looked
+    for by target alone: told the list too, PostgreSQL reads all of a list that it believes to be short.
     """
     through = TargetList.targets.through
-    lists, targets = (members[name].unique().to_list() for name in members.columns)
-    there = through.objects.filter(any_of("basetarget_id", targets), targetlist__in=lists)
+    there = through.objects.filter(any_of("basetarget_id", members["basetarget_id"].unique().to_list()))
     known = pl.DataFrame(list(there.values_list(*members.columns)), schema=members.schema, orient="row")
     insert_missing(through, members.join(known, on=members.columns, how="anti", maintain_order="left"))
