@@ -31,7 +31,7 @@ class Sizes:
     grown_targets: int = 1_000_000
     grown_points: int = 10
     growth_objects: dict[str, int] = field(default_factory=lambda: {"lsst": 800, "ztf": 4_000})
-    scale_objects: int = 3_000
+    scale_objects: int = 6_000
     visit_alerts: int = 10_000
     visits: int = 4
     sqlite_objects: int = 3_000

@@ -6,7 +6,17 @@ from confluent_kafka import ConsumerGroupState, KafkaError, KafkaException
 
 from bench import sending
 from bench.lines import ONE
-from bench.reading import STARTS_WITHIN_S, Measured, end, expect, group_of, start_reader, wait_for, watch
+from bench.reading import (
+    STARTS_WITHIN_S,
+    Measured,
+    batch_of,
+    end,
+    expect,
+    group_of,
+    start_reader,
+    wait_for,
+    watch,
+)
 from bench.run import Run, first_alerts, further_alerts, unique
 from bench.sending import Alerts
 from bench.site import Ledger, Site
@@ -15,6 +25,7 @@ from tests.services.publishing import admin
 
 SURVEY = "ztf"
 WARM_UP = 50_000_000  # the first object of others than those measured
+WARM_UP_BATCHES = 3
 NOT_YET = (
     KafkaError.NOT_COORDINATOR,
     KafkaError.COORDINATOR_NOT_AVAILABLE,
@@ -48,13 +59,15 @@ def scale_out(run: Run) -> None:
 def _read(run: Run, site: Site, count: int) -> tuple[Measured, float, int]:
     """What was measured, how many writers waited for a lock on average, how many deadlocks there were.
 
-    The readers have their partitions, and have started what decodes, before what is measured is sent.
+    The readers have their partitions and have stored some full batches before what is measured is sent: what a
+    process needs once, memory most of all, would count the more the more readers share the alerts.
     """
     objects = run.sizes.scale_objects
     order = first_alerts(0, objects) + further_alerts(0, objects)
     moulds, topic, group = run.moulds(SURVEY), unique(), unique()
     alerts = Alerts(topic, moulds, order, at_random=True)
-    first = Alerts(topic, moulds, first_alerts(WARM_UP, 100 * count), at_random=True)
+    warm_up = WARM_UP_BATCHES * batch_of(moulds) * count
+    first = Alerts(topic, moulds, first_alerts(WARM_UP, warm_up), at_random=True)
     machine, waits = run.machine, []
 
     def on_look(_: Ledger) -> None:

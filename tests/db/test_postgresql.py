@@ -38,3 +38,30 @@ def test_what_does_not_shrink_is_not_compressed(table, column):
     """'e', EXTERNAL: kept beside the table as it is."""
     stored = "SELECT attstorage FROM pg_attribute WHERE attrelid = %s::regclass AND attname = %s"
     assert ask(stored, table, column) in ([("e",)], [(b"e",)])
+
+
+@pytest.mark.parametrize(
+    ("table", "column"),
+    [("tom_fink_alert", "fink_values"), ("tom_dataproducts_photometryreduceddatum", "value")],
+)
+def test_no_statistics_are_kept_of_json(table, column):
+    """Autovacuum would sort the JSON of thousands of rows again and again while a stream is read."""
+    target = "SELECT attstattarget FROM pg_attribute WHERE attrelid = %s::regclass AND attname = %s"
+    assert ask(target, table, column) == [(0,)]
+
+
+def test_no_index_is_the_beginning_of_another():
+    """Django gives each reference an index; one more that begins so is kept up to date for nothing."""
+    indexes = ask(
+        "SELECT indrelid::regclass::text, indexrelid::regclass::text, indkey::int2[], indisunique"
+        " FROM pg_index WHERE indrelid::regclass::text LIKE 'tom_fink_%%' AND indpred IS NULL"
+    )
+    assert len(indexes) > 20
+    unneeded = {
+        name
+        for table, name, columns, is_unique in indexes
+        for other_table, other, others, _ in indexes
+        if table == other_table and name != other and columns == others[: len(columns)] and not is_unique
+    }
+    # Of varchar columns with a key Django makes a second one, for LIKE.
+    assert {name for name in unneeded if not name.endswith("_like")} == set()

@@ -31,10 +31,10 @@ from tom_fink.stream.waiting import GivenBack, Waiting
 logger = logging.getLogger(__name__)
 
 # A batch is due by count, by size or by age, whichever comes first. What a batch costs apart from its alerts is
-# shared by some 430 of ZTF or 80 of Rubin; two of them are in memory at once, each several times. So the
+# shared by some 380 of ZTF or 70 of Rubin; two of them are in memory at once, each several times. So the
 # streams of a process share the size.
 BATCH_MESSAGES = 600
-BATCH_BYTES = 20_000_000
+BATCH_BYTES = 18_000_000
 BATCH_AGE_S = 1.0
 TAKEN_AT_ONCE = 20  # messages, between two looks at whether there is something else to do
 LOOK_S = 0.02  # between two looks at whether the batch in hand is decoded

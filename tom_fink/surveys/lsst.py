@@ -118,25 +118,30 @@ def points(rows: pl.DataFrame, kind: str | pl.Expr) -> pl.DataFrame:
     forced, or tells it of each row. Rows without time, band or flux are left out.
     """
     schema = rows.schema
-    psf_flux, psf_flux_err = flux(schema, "psfFlux"), error(schema, "psfFluxErr", MAX_FLUX_NJY)
+    # Read first, then worked with, as in `_alerts`.
+    read = rows.select(
+        pl.col(MESSAGE),
+        utc_from_mjd_tai(pick(schema, "midpointMjdTai", pl.Float64)).alias("observed_at"),
+        _band(schema, "band").alias("band"),
+        (pl.lit(kind) if isinstance(kind, str) else kind).alias("kind"),
+        flux(schema, "psfFlux").alias("psf_flux"),
+        error(schema, "psfFluxErr", MAX_FLUX_NJY).alias("psf_flux_err"),
+        pl.coalesce(identifier(schema, "diaSourceId"), identifier(schema, "diaForcedSourceId")).alias(
+            "source_id"
+        ),
+    ).filter(
+        pl.col("observed_at").is_not_null(),
+        pl.col("band").is_not_null(),
+        pl.col("psf_flux").is_not_null(),
+    )
+    psf_flux, psf_flux_err = pl.col("psf_flux"), pl.col("psf_flux_err")
     return conform(
-        rows.select(
-            pl.col(MESSAGE),
-            utc_from_mjd_tai(pick(schema, "midpointMjdTai", pl.Float64)).alias("observed_at"),
-            _band(schema, "band").alias("band"),
-            (pl.lit(kind) if isinstance(kind, str) else kind).alias("kind"),
+        read.with_columns(
             mag_of_flux(psf_flux).alias("mag_ab"),
             mag_error_of_flux(psf_flux, psf_flux_err).alias("mag_err"),
             mag_of_flux(5 * psf_flux_err).alias("limit_mag_ab"),
             rounded(psf_flux, FLUX_DECIMALS).alias("flux_njy"),
             rounded(psf_flux_err, FLUX_DECIMALS).alias("flux_err_njy"),
-            pl.coalesce(identifier(schema, "diaSourceId"), identifier(schema, "diaForcedSourceId")).alias(
-                "source_id"
-            ),
-        ).filter(
-            pl.col("observed_at").is_not_null(),
-            pl.col("band").is_not_null(),
-            pl.col("flux_njy").is_not_null(),
         ),
         DETECTIONS,
     )

@@ -96,22 +96,25 @@ def points(rows: pl.DataFrame) -> pl.DataFrame:
     f or 0), or of unknown sign, has no `mag_ab`: its magnitude is that of a dip. Rows without time, band, magnitude and limit are left out.
     """
     schema = rows.schema
-    magpsf, sigmapsf = magnitude(schema, "magpsf"), error(schema, "sigmapsf", MAX_MAG_ERR)
-    positive = _is_positive(schema, "isdiffpos")
-    flux = _flux(magpsf, positive)
+    # Read first, then worked with, as in `_alerts`.
+    read = rows.select(
+        pl.col(MESSAGE),
+        utc_from_jd(pick(schema, "jd", pl.Float64)).alias("observed_at"),
+        _band(schema, "fid").alias("band"),
+        rounded(magnitude(schema, "magpsf")).alias("magpsf"),
+        rounded(error(schema, "sigmapsf", MAX_MAG_ERR)).alias("mag_err"),
+        rounded(magnitude(schema, "diffmaglim")).alias("limit_mag_ab"),
+        _is_positive(schema, "isdiffpos").alias("is_positive"),
+        identifier(schema, "candid").alias("source_id"),
+    )
+    magpsf, positive = pl.col("magpsf"), pl.col("is_positive")
+    found = read.with_columns(
+        pl.when(magpsf.is_null()).then(pl.lit("limit")).otherwise(pl.lit("detection")).alias("kind"),
+        pl.when(positive).then(magpsf).alias("mag_ab"),
+        _flux(magpsf, positive).alias("flux_njy"),
+    ).with_columns(_flux_error(pl.col("flux_njy"), pl.col("mag_err")).alias("flux_err_njy"))
     return conform(
-        rows.select(
-            pl.col(MESSAGE),
-            utc_from_jd(pick(schema, "jd", pl.Float64)).alias("observed_at"),
-            _band(schema, "fid").alias("band"),
-            pl.when(magpsf.is_null()).then(pl.lit("limit")).otherwise(pl.lit("detection")).alias("kind"),
-            pl.when(positive).then(rounded(magpsf)).alias("mag_ab"),
-            rounded(sigmapsf).alias("mag_err"),
-            rounded(magnitude(schema, "diffmaglim")).alias("limit_mag_ab"),
-            flux.alias("flux_njy"),
-            _flux_error(flux, sigmapsf).alias("flux_err_njy"),
-            identifier(schema, "candid").alias("source_id"),
-        ).filter(
+        found.filter(
             pl.col("observed_at").is_not_null(),
             pl.col("band").is_not_null(),
             pl.col("mag_ab").is_not_null() | pl.col("limit_mag_ab").is_not_null(),

@@ -4,10 +4,31 @@ import django.db.models.deletion
 from django.db import migrations, models
 
 
+JSON_COLUMNS = (('tom_fink', 'Alert', 'fink_values'), ('tom_dataproducts', 'PhotometryReducedDatum', 'value'))
+
+
+def count_no_json(apps, schema_editor):
+    """Have PostgreSQL keep no statistics of JSON: to sort it takes a fifth of its time while a stream is read."""
+    _set_statistics(apps, schema_editor, 0)
+
+
+def count_json(apps, schema_editor):
+    _set_statistics(apps, schema_editor, -1)
+
+
+def _set_statistics(apps, schema_editor, target):
+    if schema_editor.connection.vendor != 'postgresql':
+        return
+    for app, model, field in JSON_COLUMNS:
+        table = apps.get_model(app, model)._meta.db_table
+        schema_editor.execute(f'ALTER TABLE "{table}" ALTER COLUMN "{field}" SET STATISTICS {target}')
+
+
 class Migration(migrations.Migration):
 
     dependencies = [
         ('tom_fink', '0006_backfill_options'),
+        ('tom_dataproducts', '0016_reduceddatum_instrument_reduceddatum_telescope_and_more'),
         ('tom_targets', '0031_basetarget_shared_by_basetarget_shared_from'),
     ]
 
@@ -32,4 +53,5 @@ class Migration(migrations.Migration):
             name='topic',
             field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='deliveries', to='tom_fink.topic'),
         ),
+        migrations.RunPython(count_no_json, count_json),
     ]
