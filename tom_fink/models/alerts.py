@@ -1,4 +1,7 @@
-"""Topics, objects, alerts and cutouts, beside TOM Toolkit's own targets, lists and photometry."""
+"""Topics, objects, alerts and cutouts, beside TOM Toolkit's own targets, lists and photometry.
+
+A reference has no index of its own (`db_index=False`) where another index of the table begins with it.
+"""
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
@@ -79,7 +82,6 @@ class Alert(models.Model):
         max_length=100, help_text=_("candid, diaSourceId, or object, trigger and time")
     )
     object_id = models.CharField(max_length=100, help_text=_("The survey's own id of the object"))
-    # Without the indexes that Django gives references: others of the table begin with the same columns.
     fink_object = models.ForeignKey(
         FinkObject, on_delete=models.CASCADE, related_name="alerts", db_index=False
     )
