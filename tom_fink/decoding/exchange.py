@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 
 import polars as pl
+import pyarrow as pa
+import pyarrow.ipc  # noqa: F401 - `pa.ipc`
 
 from tom_fink.decoding.container import Framing
 from tom_fink.decoding.shared import SharedFile
@@ -78,10 +80,15 @@ class Files:
         return self._values.path(size)
 
     def write_frames(self, *frames: pl.DataFrame) -> None:
-        """Put alerts and detections there."""
+        """Put alerts and detections there.
+
+        By PyArrow, which writes images from where they are: Polars copies them into one piece first, and takes twice
+        as long.
+        """
         for file, frame in zip(self._frames, frames, strict=True):
-            with file.at_start() as stream:
-                frame.write_ipc_stream(stream)
+            table = frame.to_arrow(compat_level=pl.CompatLevel.newest())
+            with file.at_start() as stream, pa.ipc.new_stream(stream, table.schema) as out:
+                out.write_table(table)
 
     def frames(self) -> list[pl.DataFrame]:
         """Alerts and detections, copied. A stream says itself where it ends."""
