@@ -6,7 +6,7 @@ from itertools import accumulate
 
 import polars as pl
 import pyarrow as pa
-import pyarrow.ipc  # noqa: F401 - `pa.ipc`
+import pyarrow.ipc  # `pa` has it only then
 
 from tom_fink.decoding.container import Framing
 from tom_fink.decoding.shared import SharedFile
