@@ -12,8 +12,8 @@ from tom_fink.decoding.decode import MESSAGE
 from tom_fink.fields import VALUE_LENGTH, label, number, pick
 
 SCHEMAS_KEPT = 32  # of those whose expressions are made: that takes as long as to work them out for a batch
-EXPRESSIONS_KEPT = 256
-VALUE = "value"
+EXPRESSIONS_KEPT = 256  # one for each type that values come in, and for each set of them that a schema has
+VALUE = "value"  # the column in which all values of one type stand
 Columns = tuple[tuple[str, pl.DataType], ...]  # the items of a schema, which can be a key
 
 
