@@ -13,6 +13,7 @@ import pytest
 from tom_fink.decoding.container import BLOCK_BYTES, as_file, framing
 from tom_fink.decoding.exchange import Files
 from tom_fink.decoding.shared import SharedFile
+from tom_fink.frames import ALERTS, DETECTIONS
 
 VALUES = [b"first", None, b"", b"\0zero\0", "αβγ".encode(), b"x" * 100_000]
 LENGTHS = [5, None, 0, 6, 6, 100_000]
@@ -189,3 +190,17 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), len(container._idle))
 def test_a_forked_process_does_not_write_into_its_parent_s_files():
     done = subprocess.run([sys.executable, "-c", FORKED], capture_output=True, text=True, timeout=60)
     assert (done.stdout, done.stderr) == ("0 1\n", "")
+
+
+def test_frames_come_back_as_they_were_empty_or_in_pieces_and_after_longer_ones():
+    images = pl.DataFrame({"message": [1, 2], "image": [b"x" * 50_000, None], "names": [["a"], None]})
+    in_pieces = pl.concat([images, images], rechunk=False)
+    files = Files()
+    try:
+        for frames in ((in_pieces, images), (pl.DataFrame(schema=ALERTS), pl.DataFrame(schema=DETECTIONS))):
+            files.write_frames(*frames)
+            for found, written in zip(files.frames(), frames, strict=True):
+                assert found.schema == written.schema
+                assert found.equals(written)
+    finally:
+        files.close()
