@@ -7,17 +7,16 @@ from dataclasses import dataclass
 from psycopg import Connection, sql
 
 from bench.errors import BenchError
-from bench.site import PHOTOMETRY, TARGETS, Site
+from bench.site import OBJECTS, PHOTOMETRY, TARGETS, Site
 
 # The names of ZTF's objects may end with digits, its alerts' ids are texts: `c` counts the copies.
 NAMES = {
     (TARGETS, "name"): "name || 'x' || c",
-    ("tom_fink_finkobject", "object_id"): "object_id || 'x' || c",
+    (OBJECTS, "object_id"): "object_id || 'x' || c",
     ("tom_fink_alert", "object_id"): "object_id || 'x' || c",
     ("tom_fink_alert", "alert_id"): "alert_id || lpad(c::text, 8, '0')",
 }
 ROOT, ALERTS = TARGETS, "tom_fink_alert"
-NOT_CLONED = {"tom_fink_cutout"}  # gigabytes, and of no use to the storing of other alerts
 
 COLUMNS = (
     "SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped "
@@ -74,6 +73,7 @@ def clone(site: Site, copies: int, points: int) -> None:
                     name=sql.Literal(table.name), column=sql.Literal(table.key),
                 )
             )  # fmt: skip
+    site.cloned_objects += made[OBJECTS]
     site.cloned_alerts += made[ALERTS]
     site.cloned_points += made[PHOTOMETRY]
     site.settle()
@@ -91,7 +91,7 @@ def written_tables(connection: Connection) -> list[str]:
 def _tables(connection: Connection) -> list[_Table]:
     """Those that are cloned and have rows."""
     references = connection.execute(REFERENCES).fetchall()
-    names = set(written_tables(connection)) - NOT_CLONED
+    names = set(written_tables(connection))
     keys = {name: _column(connection, PRIMARY_KEY, name)[0] for name in names}
     highest = {}
     for name in sorted(names):

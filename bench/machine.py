@@ -70,12 +70,13 @@ class Machine:
         """An empty site on PostgreSQL, deleted afterwards."""
         name = f"bench_{uuid.uuid4().hex[:8]}"
         self.postgres.create(name, TEMPLATE)
-        site = Site(self.postgres.address(name))
-        try:
-            yield site
-        finally:
-            site.close()
-            self.postgres.drop(name)
+        with tempfile.TemporaryDirectory(dir=self.folder) as folder:
+            site = Site(self.postgres.address(name), Path(folder) / "cutouts.sqlite3")
+            try:
+                yield site
+            finally:
+                site.close()
+                self.postgres.drop(name)
 
     @contextmanager
     def sqlite_site(self) -> Iterator[Site]:
@@ -83,7 +84,7 @@ class Machine:
         with tempfile.TemporaryDirectory(dir=self.folder) as folder:
             address = f"sqlite:///{folder}/db.sqlite3"
             self.migrate(address)
-            site = Site(address)
+            site = Site(address, Path(folder) / "cutouts.sqlite3")
             try:
                 yield site
             finally:

@@ -45,7 +45,11 @@ def start_reader(machine: Machine, site: Site, group: str, several: tuple[Alerts
     topics: dict[str, list[str]] = {}
     for alerts in several:
         topics.setdefault(alerts.moulds.survey, []).append(alerts.topic)
-    variables = {"DATABASE_URL": site.address, "LOG_LEVEL": "INFO"}
+    variables = {
+        "DATABASE_URL": site.address,
+        "FINK_CUTOUTS_FILE": str(site.cutouts),
+        "LOG_LEVEL": "INFO",
+    }
     for survey, names in topics.items():
         prefix = "FINK_LSST" if survey == "lsst" else "FINK"
         variables |= {

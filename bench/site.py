@@ -1,6 +1,7 @@
 """A site's database as the benchmark looks at it: how far the reader is, and what is there."""
 
 import sqlite3
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from bench.errors import BenchError
 
 PHOTOMETRY = "tom_dataproducts_photometryreduceddatum"
 TARGETS = "tom_targets_basetarget"
+OBJECTS = "tom_fink_finkobject"
 _SUMS = ("read", "stored", "duplicate", "rejected", "handled", "replayed", "lost", "skipped")
 _LEDGER = "SELECT {} FROM tom_fink_partitionledger".format(  # noqa: S608 - names of ours
     ", ".join(f"coalesce(sum({name}), 0)" for name in _SUMS)
@@ -33,8 +35,9 @@ class Ledger:
 class Site:
     """The database at `address` (DATABASE_URL), PostgreSQL or SQLite, over a connection of our own."""
 
-    def __init__(self, address: str):
+    def __init__(self, address: str, cutouts: Path):
         self.address = address
+        self.cutouts = cutouts  # the file of them
         if address.startswith("sqlite:///"):
             self.connection = sqlite3.connect(
                 Path(address.removeprefix("sqlite:///")), timeout=30, isolation_level=None
@@ -42,7 +45,7 @@ class Site:
         else:
             self.connection = psycopg.connect(address, autocommit=True)
         self.alerts = self.points = 0  # that readers should have stored
-        self.cloned_alerts = self.cloned_points = 0  # and that were there without them
+        self.cloned_objects = self.cloned_alerts = self.cloned_points = 0  # and that were there without them
 
     def close(self) -> None:
         """Close the connection."""
@@ -73,7 +76,7 @@ class Site:
             self.ask("CHECKPOINT")
 
     def check(self) -> None:
-        """Raise `BenchError` unless all alerts and points are there that should be, and nothing else happened."""
+        """Raise `BenchError` unless all alerts, points and cutouts are there that should be, and nothing else happened."""
         ledger = self.ledger()
         wanted = Ledger(read=self.alerts, stored=self.alerts)
         if ledger != wanted:
@@ -86,3 +89,12 @@ class Site:
             found = self.count(table)
             if found != number:
                 raise BenchError(f"{table} has {found} rows, and should have {number}.")
+        objects = self.count(OBJECTS) - self.cloned_objects
+        with closing(sqlite3.connect(self.cutouts)) as file:
+            found = file.execute(
+                "SELECT count(*) FROM (SELECT DISTINCT object_survey, object_key FROM cutout)"
+            )
+            if (number := found.fetchone()[0]) != objects:
+                raise BenchError(
+                    f"{self.cutouts} has cutouts of {number} objects, and should have {objects}."
+                )

@@ -66,6 +66,7 @@ VARIABLES: dict[str, Variable] = {
     "FINK_KEEP_CLOSED_DAYS": Variable(float, 30.0, "days"),
     "FINK_TARGET_PERMISSION": Variable(str, "PUBLIC", ", ".join(PERMISSIONS), PERMISSIONS),
     "FINK_ARCHIVE_DIR": Variable(str, "", "a folder"),
+    "FINK_CUTOUTS_FILE": Variable(str, "", "a file"),
     # Fink's stream of Rubin alerts; what is unset is taken from the ZTF stream
     "FINK_LSST_CREDENTIAL_URL": Variable(str, "", "HOST:PORT of a Kafka broker"),
     "FINK_LSST_CREDENTIAL_USERNAME": Variable(str, "", "the user name that Fink gave you"),

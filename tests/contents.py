@@ -7,8 +7,9 @@ from django.db import transaction
 from tom_dataproducts.models import PhotometryReducedDatum
 from tom_targets.models import BaseTarget, TargetList, TargetName
 
+from tom_fink.cutouts import with_cutouts
 from tom_fink.decoding.decode import Message
-from tom_fink.models import Alert, Cutout, FinkObject, RejectedMessage, TopicAlert
+from tom_fink.models import Alert, FinkObject, RejectedMessage, TopicAlert
 from tom_fink.store import store_messages
 
 
@@ -33,10 +34,18 @@ def contents() -> dict[str, Counter]:
         "points": PhotometryReducedDatum.objects.values_list(
             "target__name", "timestamp", "bandpass", "brightness", "limit", "reduction_version",
         ),
-        "cutouts": Cutout.objects.values_list("alert__survey", "alert__alert_id", "kind"),
         "rejected": RejectedMessage.objects.values_list("digest"),
     }  # fmt: skip
-    return {label: Counter(found.order_by()) for label, found in rows.items()}
+    return {label: Counter(found.order_by()) for label, found in rows.items()} | {"cutouts": shown_cutouts()}
+
+
+def shown_cutouts() -> Counter:
+    """The cutouts that pages show of all targets."""
+    return Counter(
+        (alert.survey, alert.alert_id, cutout.kind.value)
+        for alert, cutouts in with_cutouts(Alert.objects.all())
+        for cutout in cutouts
+    )
 
 
 def undisturbed(messages: list[Message], topic: str, alerts: int | None = None) -> dict[str, Counter]:

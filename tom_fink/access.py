@@ -23,7 +23,7 @@ from tom_dataproducts.models import PhotometryReducedDatum
 from tom_targets.models import Target, TargetList
 from tom_targets.permissions import targets_for_user
 
-from tom_fink.models import Alert, Cutout, FinkObject, Topic, TopicAlert
+from tom_fink.models import Alert, FinkObject, Topic, TopicAlert
 
 PUBLIC_GROUP = "Public"
 VIEW_LIST = "tom_targets.view_targetlist"
@@ -93,14 +93,10 @@ def visible_deliveries(user, topics):
     return deliveries.filter(fink_object__target__in=visible_targets(user).order_by().values("pk"))
 
 
-def visible_alerts(user, target):
-    """Alerts of one target, none if `user` may not see it."""
-    return Alert.objects.filter(target=target, target__in=visible_targets(user).order_by().values("pk"))
-
-
-def visible_cutouts(user):
-    """Cutouts of alerts whose target `user` may see."""
-    return Cutout.objects.filter(alert__target__in=visible_targets(user).order_by().values("pk"))
+def visible_alerts(user, target=None):
+    """Alerts, of one target or all, whose target `user` may see. Their cutouts are visible with them."""
+    alerts = Alert.objects.filter(target__in=visible_targets(user).order_by().values("pk"))
+    return alerts if target is None else alerts.filter(target=target)
 
 
 def visible_photometry(user, target):

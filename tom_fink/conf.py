@@ -3,9 +3,11 @@
 from pathlib import Path
 
 from django.conf import settings
+from django.db import connection
 from tom_targets.base_models import BaseTarget
 
 from tom_fink.api.options import ApiOptions
+from tom_fink.cutoutfile import CutoutFile
 from tom_fink.errors import ConfigurationError
 
 
@@ -54,12 +56,33 @@ def archive_dir() -> Path | None:
     return Path(value)
 
 
+def cutout_file() -> CutoutFile:
+    """FINK_CUTOUTS_FILE: where cutouts are kept. Default: beside an SQLite database, else in BASE_DIR's folder `state`.
+
+    Raises `ConfigurationError` for what is no whole path, and where there is neither that setting nor BASE_DIR.
+    """
+    value = getattr(settings, "FINK_CUTOUTS_FILE", None)
+    if value:
+        if not isinstance(value, str | Path) or not Path(value).is_absolute():
+            raise ConfigurationError(
+                f"FINK_CUTOUTS_FILE={str(value)!r} cannot be used: it takes the whole path of a file."
+            )
+        return CutoutFile(Path(value))
+    database = Path(str(connection.settings_dict["NAME"]))
+    if connection.vendor == "sqlite" and database.is_absolute():
+        return CutoutFile(database.with_name(f"{database.name}.cutouts"))
+    if not hasattr(settings, "BASE_DIR"):
+        raise ConfigurationError("Set FINK_CUTOUTS_FILE: without BASE_DIR there is no folder for cutouts.")
+    return CutoutFile(Path(settings.BASE_DIR).absolute() / "state" / f"cutouts-{database.name}.sqlite3")
+
+
 def check() -> None:
     """Read every setting. Raises `ConfigurationError` for one that cannot be used."""
     target_permission()
     give_up_after_s()
     keep_closed_days()
     archive_dir()
+    cutout_file()
     ApiOptions.from_settings()
 
 

@@ -1,7 +1,7 @@
-"""What follows when people rename, merge and name targets in TOM Toolkit."""
+"""What follows when people rename, merge and name targets in TOM Toolkit, and when objects are deleted."""
 
 from django.db import transaction
-from django.db.models.signals import post_save
+from django.db.models.signals import post_delete, post_save
 from django.dispatch import receiver
 from tom_targets.models import TargetName
 
@@ -26,3 +26,12 @@ def object_follows_alias(sender, instance: TargetName, created: bool, raw: bool 
             if found.target_id != instance.target_id:
                 FinkObject.objects.filter(pk=found.pk).update(target_id=instance.target_id)
                 Alert.objects.filter(fink_object=found).update(target_id=instance.target_id)
+
+
+@receiver(post_delete, sender=FinkObject, dispatch_uid="tom_fink_cutouts_go_with_object")
+def cutouts_go_with_object(sender, instance: FinkObject, **kwargs) -> None:
+    """Remove the cutouts of an object that is deleted, once it is."""
+    from tom_fink.conf import cutout_file  # with it comes Fink's API, which few web workers need
+
+    key = instance.survey, instance.object_id
+    transaction.on_commit(lambda: cutout_file().forget([key]))

@@ -14,8 +14,8 @@ urlpatterns = [
     path("topics/<path:topic>/", views.TopicView.as_view(), name="topic"),
     path("targets/<int:pk>/", views.TargetView.as_view(), name="target"),
     path("targets/<int:pk>/lightcurve.json", views.LightCurveView.as_view(), name="lightcurve"),
-    path("cutouts/<int:pk>.png", views.CutoutPngView.as_view(), name="cutout"),
-    path("cutouts/<int:pk>.fits", views.CutoutFitsView.as_view(), name="cutout-fits"),
+    path("alerts/<int:pk>/<slug:kind>.png", views.CutoutPngView.as_view(), name="cutout"),
+    path("alerts/<int:pk>/<slug:kind>.fits", views.CutoutFitsView.as_view(), name="cutout-fits"),
     path("searches/targets/", views.MakeTargetsView.as_view(), name="make-targets"),
     path("assets/plotly-<str:version>.min.js", views.plotly_js, name="plotly"),
 ]

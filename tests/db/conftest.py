@@ -11,12 +11,18 @@ from tom_targets.models import BaseTarget, Target, TargetList, TargetName
 from tests.db.pages import make_topic
 from tom_fink.kafka.options import StreamOptions
 from tom_fink.kafka.producer import AlertProducer, mock_cluster
-from tom_fink.models import Alert, Cutout, FinkObject, RejectedMessage, Topic, TopicAlert
+from tom_fink.models import Alert, FinkObject, RejectedMessage, Topic, TopicAlert
 
 WRITTEN = (
     BaseTarget, TargetName, TargetList, TargetList.targets.through, PhotometryReducedDatum, Topic, FinkObject, Alert,
-    TopicAlert, Cutout, RejectedMessage, Group,
+    TopicAlert, RejectedMessage, Group,
 )  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _own_cutouts(settings, tmp_path):
+    """A file of cutouts for each test: it knows nothing of a transaction that is rolled back."""
+    settings.FINK_CUTOUTS_FILE = str(tmp_path / "cutouts.sqlite3")
 
 
 @pytest.fixture

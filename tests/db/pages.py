@@ -4,13 +4,18 @@ import io
 from datetime import timedelta
 
 import numpy as np
+import polars as pl
 from astropy.io import fits
 from django.contrib.auth.models import Group
+from django.urls import reverse
 from django.utils import timezone
 from guardian.shortcuts import assign_perm
 from tom_targets.models import Target, TargetList
 
-from tom_fink.models import Alert, Cutout, FinkObject, Topic, TopicAlert
+from tom_fink.conf import cutout_file
+from tom_fink.cutoutfile import KINDS, PLACE
+from tom_fink.cutouts import Cutout, CutoutKind
+from tom_fink.models import Alert, FinkObject, Topic, TopicAlert
 
 LEVELS = ["OPEN", "PUBLIC", "PRIVATE"]
 EVIL = "</script><script>alert('x')</script>"
@@ -71,9 +76,22 @@ def make_object(topic, name, permission="OPEN", *, alerts=1, target=True, newest
 
 
 def make_cutouts(alert, content=None):
-    return [
-        Cutout.objects.create(
-            alert=alert, kind=kind, fits=FITS_FILE.getvalue() if content is None else content
-        )
-        for kind in Cutout.Kind.values
-    ]
+    """The three cutouts of an alert, which are kept from now on."""
+    content = FITS_FILE.getvalue() if content is None else content
+    of = alert.fink_object
+    place = (
+        of.survey,
+        of.object_id,
+        round(alert.observed_at.timestamp() * 1e6),
+        alert.survey,
+        alert.alert_id,
+    )
+    cutout_file().keep(
+        pl.DataFrame([(*place, *[content] * len(KINDS))], schema=[*PLACE, *KINDS], orient="row")
+    )
+    return [Cutout(alert, kind) for kind in CutoutKind]
+
+
+def cutout_page(view, cutout):
+    """The address of a cutout: `cutout` for its picture, `cutout-fits` for the file."""
+    return reverse(f"fink:{view}", args=[cutout.alert.pk, cutout.kind.value])

@@ -12,6 +12,7 @@ import pytest
 from confluent_kafka import Consumer, TopicPartition
 from django.db import connection
 
+from tom_fink.conf import cutout_file
 from tom_fink.decoding.decode import decode_one
 
 TOPIC = "fink_sn_candidates_ztf"
@@ -52,6 +53,7 @@ def readstreams(**environment) -> Iterator[subprocess.Popen]:
         | {
             "DJANGO_SETTINGS_MODULE": "tests.both_surveys",
             "DATABASE_URL": address,
+            "FINK_CUTOUTS_FILE": str(cutout_file().path),
             "HOME": "/nonexistent",
         }
         | environment,

@@ -37,7 +37,7 @@ STEPS = [
     "tom_fink.store.batch.store_alerts",
     "tom_fink.store.batch.add_to_lists",
     "tom_fink.store.batch.store_photometry",
-    "tom_fink.store.batch.store_cutouts",
+    "tom_fink.cutoutfile.CutoutFile.keep",
     "tom_fink.store.batch.update_objects",
     "tom_fink.store.batch.announce",
     "tom_fink.store.ledger.account",

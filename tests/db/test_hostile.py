@@ -19,10 +19,11 @@ from django.urls import reverse
 from tom_dataproducts.models import PhotometryReducedDatum
 from tom_targets.models import BaseTarget, Target, TargetList, TargetName
 
-from tests.db.pages import EVIL, make_object, make_topic
+from tests.db.pages import EVIL, cutout_page, make_object, make_topic
 from tests.unit.test_hostile import put, spoilt
+from tom_fink.cutouts import Cutout, CutoutKind, with_cutouts
 from tom_fink.decoding.decode import Message, decode_one
-from tom_fink.models import Alert, Cutout, FinkObject, RejectedMessage, Topic
+from tom_fink.models import Alert, FinkObject, RejectedMessage, Topic
 from tom_fink.packing import MAX_FITS_BYTES
 from tom_fink.simulate.schemas import SCHEMAS
 from tom_fink.store import store_messages
@@ -317,7 +318,7 @@ def test_a_private_target_stays_private_when_an_alert_has_its_name(by_kind, as_u
         reverse("targets:list") + f"?targetlist__name={topic.target_list_id}",
     ]  # fmt: skip
     pages = [reverse("fink:target", args=[mine.pk]), reverse("fink:lightcurve", args=[mine.pk])]
-    pages += [reverse(f"fink:{view}", args=[pk]) for pk in Cutout.objects.values_list("pk", flat=True)
+    pages += [cutout_page(view, cutout) for _, cutouts in with_cutouts(Alert.objects.all()) for cutout in cutouts
               for view in ("cutout", "cutout-fits")]  # fmt: skip
     for who in ("anonymous", "ordinary"):
         client = as_user(who)
@@ -393,10 +394,10 @@ def test_only_web_addresses_are_linked(client, address):
 )  # fmt: skip
 def test_hostile_cutouts(by_kind, as_user, content, picture, file):
     store_messages([message(put(by_kind["ztf"], "cutoutScience.stampData", content), "ztf")])
-    cutout = Cutout.objects.get(kind="science")
+    cutout = Cutout(Alert.objects.get(), CutoutKind.SCIENCE)
     client = as_user("superuser")
-    png = client.get(reverse("fink:cutout", args=[cutout.pk]))
-    fits = client.get(reverse("fink:cutout-fits", args=[cutout.pk]))
+    png = client.get(cutout_page("cutout", cutout))
+    fits = client.get(cutout_page("cutout-fits", cutout))
     assert (png.status_code, fits.status_code) == (picture, file)
     for response in (png, fits):
         assert response["X-Content-Type-Options"] == "nosniff"

@@ -227,7 +227,7 @@ def test_a_point_that_somebody_deletes_stays_away_until_the_digests_are_deleted(
     assert rows().total() == points_of(2)
 
 
-@pytest.mark.parametrize("step", ["photometry.remember", "batch.store_cutouts", "batch.update_objects"])
+@pytest.mark.parametrize("step", ["photometry.remember", "batch.cutouts_kept", "batch.update_objects"])
 def test_a_crash_leaves_neither_points_nor_digests(step, monkeypatch):
     def crash(*_):
         raise RuntimeError("power cut")

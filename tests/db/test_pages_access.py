@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.utils import timezone
 from guardian.shortcuts import assign_perm
 
-from tests.db.pages import LEVELS, make_cutouts, make_object, make_topic
+from tests.db.pages import LEVELS, cutout_page, make_cutouts, make_object, make_topic
 from tom_fink.models import TopicAlert
 
 pytestmark = pytest.mark.django_db
@@ -29,9 +29,10 @@ class TestWhoSeesWhat:
     def test_pages_of_a_target(self, as_user, topic, who, level, page):
         made = make_object(topic, "ZTF1", level)
         cutout = make_cutouts(made.alerts.get())[0]
-        response = as_user(who).get(
-            reverse(f"fink:{page}", args=[cutout.pk if "cutout" in page else made.target_id])
+        address = (
+            cutout_page(page, cutout) if "cutout" in page else reverse(f"fink:{page}", args=[made.target_id])
         )
+        response = as_user(who).get(address)
         assert response.status_code == (200 if level in SEES[who] else 404)
         if response.status_code == 200:
             assert "private" in response["Cache-Control"]
@@ -75,8 +76,10 @@ class TestWhoSeesWhat:
     def test_what_is_not_there_looks_like_what_is_not_allowed(self, as_user, topic, who):
         client = as_user(who)
         for pk in (4_000_000, 10**30):
-            for page in ("target", "lightcurve", "cutout", "cutout-fits"):
+            for page in ("target", "lightcurve"):
                 assert client.get(reverse(f"fink:{page}", args=[pk])).status_code == 404
+            for page in ("cutout", "cutout-fits"):
+                assert client.get(reverse(f"fink:{page}", args=[pk, "science"])).status_code == 404
         assert client.get(reverse("fink:topic", args=["nothing"])).status_code == 404
         assert client.get("/fink/topics/%00/").status_code == 404
         assert client.get("/fink/topics/a/b/").status_code == 404

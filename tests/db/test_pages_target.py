@@ -14,7 +14,7 @@ from plotly.offline import get_plotlyjs, get_plotlyjs_version
 from tom_dataproducts.models import PhotometryReducedDatum
 from tom_targets.models import Target
 
-from tests.db.pages import EVIL, FITS_FILE, make_cutouts, make_object, make_topic
+from tests.db.pages import EVIL, FITS_FILE, cutout_page, make_cutouts, make_object, make_topic
 from tom_fink.models import RejectedMessage, Topic
 from tom_fink.templatetags.tom_fink_extras import target_tab
 
@@ -130,7 +130,7 @@ class TestLightCurve:
 class TestCutouts:
     def test_picture(self, as_user, topic):
         cutout = make_cutouts(make_object(topic, "ZTF1").alerts.get())[0]
-        response = as_user("anonymous").get(reverse("fink:cutout", args=[cutout.pk]))
+        response = as_user("anonymous").get(cutout_page("cutout", cutout))
         assert response["Content-Type"] == "image/png"
         assert Image.open(io.BytesIO(response.content)).size == (120, 120)
 
@@ -138,7 +138,7 @@ class TestCutouts:
         content = FITS_FILE.getvalue()
         made = make_object(topic, 'ZTF/1"\r\nX: y')
         cutout = make_cutouts(made.alerts.get(), gzip.compress(content))[0]
-        response = as_user("anonymous").get(reverse("fink:cutout-fits", args=[cutout.pk]))
+        response = as_user("anonymous").get(cutout_page("cutout-fits", cutout))
         assert response["Content-Type"] == "application/fits"
         assert response.content == content
         name = "ZTF_1___X__y_ZTF_1___X__y-0_science.fits"
@@ -147,7 +147,7 @@ class TestCutouts:
     @pytest.mark.parametrize("content", [b"", b"not FITS", gzip.compress(b"\0" * 9_000_000)])
     def test_what_cannot_be_shown_is_a_line_of_text(self, as_user, topic, content):
         cutout = make_cutouts(make_object(topic, "ZTF1").alerts.get(), content)[0]
-        response = as_user("anonymous").get(reverse("fink:cutout", args=[cutout.pk]))
+        response = as_user("anonymous").get(cutout_page("cutout", cutout))
         assert response.status_code == 404
         assert response["Content-Type"].startswith("text/plain")
         assert response.content.decode().startswith(("The cutout", "No pixel"))

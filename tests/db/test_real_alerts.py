@@ -11,7 +11,8 @@ import pytest
 from tom_dataproducts.models import PhotometryReducedDatum
 from tom_targets.models import BaseTarget, TargetName
 
-from tom_fink.models import Alert, Cutout, FinkObject, RejectedMessage
+from tests.contents import shown_cutouts
+from tom_fink.models import Alert, FinkObject, RejectedMessage
 from tom_fink.store import store_messages
 
 FILES = ("ztf-2026-03.avro", "ZTF19acihgng.avro", "lsst-2026-03.avro")
@@ -130,7 +131,7 @@ def check_stored_rows() -> None:
     }  # fmt: skip
     assert values(points("2004 JQ12").get()) == (20.9338, 0.0287, None, "i")
 
-    assert Cutout.objects.count() == 3 * 22
+    assert shown_cutouts().total() == 3 * 22
 
 
 @pytest.mark.django_db

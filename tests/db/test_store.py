@@ -12,9 +12,11 @@ from tom_dataproducts.models import PhotometryReducedDatum
 from tom_targets.merge import target_merge
 from tom_targets.models import BaseTarget, TargetList, TargetName
 
+from tests.contents import shown_cutouts
+from tom_fink.cutouts import Cutout, CutoutKind, with_cutouts
 from tom_fink.decoding.decode import Message, decode_one
 from tom_fink.errors import BadMessage
-from tom_fink.models import Alert, Cutout, FinkObject, RejectedMessage, Topic, TopicAlert
+from tom_fink.models import Alert, FinkObject, RejectedMessage, Topic, TopicAlert
 from tom_fink.store import alerts as alerts_module
 from tom_fink.store import store_messages, store_records
 
@@ -45,7 +47,7 @@ def snapshot() -> dict:
         ),
         "lists": sorted(TargetList.objects.values_list("name", "targets__name"), key=str),
         "deliveries": sorted(TopicAlert.objects.values_list("topic__name", "alert__alert_id")),
-        "cutouts": sorted(Cutout.objects.values_list("alert__alert_id", "kind")),
+        "cutouts": sorted(shown_cutouts()),
     }  # fmt: skip
 
 
@@ -162,10 +164,12 @@ def test_cutouts_of_the_first_and_the_latest_alert_are_kept(simulated_messages):
     for message in (messages[1], messages[0], messages[2]):
         store_messages([message])
     first, _, latest = Alert.objects.order_by("observed_at")
-    assert set(Cutout.objects.values_list("alert", flat=True)) == {first.pk, latest.pk}
-    assert Cutout.objects.count() == 6
-    stored = Cutout.objects.get(alert=latest, kind="science").fits
-    assert bytes(stored) == decode_one(messages[2])["cutoutScience"]["stampData"]
+    found = with_cutouts(Alert.objects.all())
+    assert [alert for alert, _ in found] == [first, latest]
+    assert [[cutout.kind for cutout in cutouts] for _, cutouts in found] == [list(CutoutKind)] * 2
+    sent = decode_one(messages[2])
+    for kind in CutoutKind:
+        assert Cutout(latest, kind).stored() == sent[f"cutout{kind.label}"]["stampData"]
 
 
 def test_an_alert_in_two_topics_is_one_alert_in_two_lists(simulated_messages):

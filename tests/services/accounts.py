@@ -10,7 +10,6 @@ from tom_targets.models import BaseTarget, TargetList, TargetName
 
 from tom_fink.models import (
     Alert,
-    Cutout,
     DelayHour,
     FinkObject,
     KnownPoints,
@@ -27,7 +26,6 @@ NATURAL = {
     Alert: ("survey", "alert_id"),
     TopicAlert: ("topic__name", "alert__survey", "alert__alert_id"),
     Topic: ("name",),
-    Cutout: ("alert__survey", "alert__alert_id", "kind"),
     KnownPoints: ("fink_object__survey", "fink_object__object_id"),
     RejectedMessage: ("topic", "partition", "offset"),
     PartitionLedger: ("group_id", "topic", "partition"),

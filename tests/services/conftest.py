@@ -30,6 +30,12 @@ def processes(tmp_path) -> Iterator[Processes]:
         started.kill_all()
 
 
+@pytest.fixture(autouse=True)
+def _own_cutouts(settings, tmp_path):
+    """A file of cutouts for each test, and for the processes that it starts."""
+    settings.FINK_CUTOUTS_FILE = str(tmp_path / "cutouts.sqlite3")
+
+
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory) -> Iterator[Postgres]:
     """A PostgreSQL server that may be crashed; the site is migrated into a template of databases."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from django.db import connection
 
 from tests.services.needs import DEADLINE_S, wait_until
+from tom_fink.conf import cutout_file
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -72,6 +73,7 @@ class Processes:
         variables = os.environ | {
             "DJANGO_SETTINGS_MODULE": "tests.both_surveys",
             "DATABASE_URL": database_address(),
+            "FINK_CUTOUTS_FILE": str(cutout_file().path),
             "HOME": str(self._folder),
             "PYTHONPATH": str(ROOT),
         }

@@ -25,16 +25,18 @@ import re
 from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
+from tom_fink.cutouts import with_cutouts
 from tom_fink.models import Alert, FinkObject, Topic, TopicAlert
 from tom_targets.models import Target
 client = Client()
 client.force_login(User.objects.create_superuser("pi"))
-found = FinkObject.objects.exclude(target=None).filter(alerts__cutouts__isnull=False).first()
+seen, cutouts = with_cutouts(Alert.objects.exclude(target=None))[0]
+found = seen.fink_object
 topic = f"/fink/topics/{TopicAlert.objects.filter(fink_object=found).first().topic.name}/"
 addresses = [
     "/", "/fink/", "/fink/status/", topic,
     f"/targets/{found.target_id}/", f"/fink/targets/{found.target_id}/",
-    f"/fink/targets/{found.target_id}/lightcurve.json", f"/fink/cutouts/{found.alerts.first().cutouts.first().pk}.png",
+    f"/fink/targets/{found.target_id}/lightcurve.json", f"/fink/alerts/{seen.pk}/{cutouts[0].kind.value}.png",
 ]
 
 def post(name, data):

@@ -1,4 +1,4 @@
-"""Topics, objects, alerts and cutouts, beside TOM Toolkit's own targets, lists and photometry.
+"""Topics, objects and alerts, beside TOM Toolkit's own targets, lists and photometry.
 
 A reference has no index of its own (`db_index=False`) where another index of the table begins with it.
 """
@@ -141,25 +141,6 @@ class TopicAlert(models.Model):
 
     def __str__(self):
         return f"{self.alert_id} in {self.topic_id}"
-
-
-class Cutout(models.Model):
-    """One image of an object's first or latest alert: the FITS file that Fink sent, as `packing` keeps it."""
-
-    class Kind(models.TextChoices):
-        SCIENCE = "science", _("Science")
-        TEMPLATE = "template", _("Template")
-        DIFFERENCE = "difference", _("Difference")
-
-    alert = models.ForeignKey(Alert, on_delete=models.CASCADE, related_name="cutouts", db_index=False)
-    kind = models.CharField(max_length=10, choices=Kind.choices)
-    fits = models.BinaryField(help_text=_("FITS, packed; see tom_fink.packing"))
-
-    class Meta:
-        constraints = [models.UniqueConstraint(fields=["alert", "kind"], name="tom_fink_cutout_once")]
-
-    def __str__(self):
-        return f"{self.kind} cutout of alert {self.alert_id}"
 
 
 class KnownPoints(models.Model):

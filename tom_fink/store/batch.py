@@ -15,7 +15,7 @@ from tom_fink.errors import BadMessage
 from tom_fink.frames import Tidy
 from tom_fink.store.alerts import known_alerts, store_alerts, without_known
 from tom_fink.store.bulk import prefer_indexes
-from tom_fink.store.cutouts import store_cutouts
+from tom_fink.store.cutouts import cutouts_kept, forget_cutouts
 from tom_fink.store.found import adopt, brought_by_search
 from tom_fink.store.objects import lock_objects, update_objects, with_links
 from tom_fink.store.photometry import store_photometry
@@ -120,6 +120,7 @@ def store_tidy(tidy: Tidy, errors: dict[int, BadMessage], messages: list[Message
                 refusal = BadMessage(f"The database refuses the alert: {error}")
                 refusal.__cause__ = error
                 outcome.add(reject(messages, {index: refusal}))
+                forget_cutouts(_keyed(_only(tidy, index).alerts))
         return outcome
 
 
@@ -161,11 +162,8 @@ def _write(tidy: Tidy, messages: list[Message]) -> Outcome:
     )
     # In the order of the messages, and not of their schemas: the first alert of an object gives its
     # target the position, wherever the batch was cut.
-    alerts = (
-        alerts.sort(MESSAGE)
-        .join(origins, on=MESSAGE, how="left", maintain_order="left")
-        .with_columns(pl.coalesce("body", "object_id").alias("object_key"))
-    )
+    alerts = alerts.sort(MESSAGE).join(origins, on=MESSAGE, how="left", maintain_order="left")
+    alerts = _keyed(alerts)
     topics = topics_named(alerts.unique("topic").select("topic", "survey").rows())
 
     arrived = alerts.unique(["survey", "alert_id"], keep="first", maintain_order=True)
@@ -175,22 +173,27 @@ def _write(tidy: Tidy, messages: list[Message]) -> Outcome:
     unknown = without_known(new)  # another reader or a search may have stored some while this one waited
     if searched.height or unknown.height < new.height:
         searched = brought_by_search(arrived, unknown)
-    created = assign_targets(unknown, objects)
-    unknown = with_links(unknown, objects)
-    store_alerts(unknown)
-    stored = known_alerts(arrived)
-    add_to_lists(alerts, stored, topics, unknown)
-    told = unknown
-    if searched.height:
-        searched = with_links(searched, objects).filter(pl.col("target_id").is_not_null())
-        told = pl.concat([unknown, searched])
-        adopt(searched, stored)
-    points = store_photometry(tidy.detections, told, objects, [target.pk for target in created])
-    store_cutouts(unknown, stored)
-    update_objects(unknown, objects)
+    with cutouts_kept(pl.concat([unknown, searched])):
+        created = assign_targets(unknown, objects)
+        unknown = with_links(unknown, objects)
+        store_alerts(unknown)
+        stored = known_alerts(arrived)
+        add_to_lists(alerts, stored, topics, unknown)
+        told = unknown
+        if searched.height:
+            searched = with_links(searched, objects).filter(pl.col("target_id").is_not_null())
+            told = pl.concat([unknown, searched])
+            adopt(searched)
+        points = store_photometry(tidy.detections, told, objects, [target.pk for target in created])
+        update_objects(unknown, objects)
     announce(created)
     fates = dict.fromkeys(alerts[MESSAGE], Fate.DUPLICATE) | dict.fromkeys(unknown[MESSAGE], Fate.STORED)
     return Outcome(fates, points, alerts)
+
+
+def _keyed(alerts: pl.DataFrame) -> pl.DataFrame:
+    """Alerts with the name of their target: that of a body, else the object's."""
+    return alerts.with_columns(pl.coalesce("body", "object_id").alias("object_key"))
 
 
 def _only(tidy: Tidy, index: int) -> Tidy:

@@ -1,58 +1,41 @@
-"""Cutouts of each object's first and latest alert; those between are not kept."""
+"""Cutouts of each object's first and latest alert, kept in their file while the database takes all else."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import polars as pl
 
-from tom_fink.models import Alert, Cutout
-from tom_fink.packing import packed
-from tom_fink.store.alerts import LINKS
-from tom_fink.store.bulk import insert
-from tom_fink.store.lookups import any_of
+from tom_fink.conf import cutout_file
+from tom_fink.cutoutfile import ALERT, KINDS, OBJECT
 
-KINDS = [kind.value for kind in Cutout.Kind]
 IMAGES = [f"cutout_{kind}" for kind in KINDS]
-PLACE = ["alert_pk", "fink_object_id", "observed_at"]
 
 
-def store_cutouts(alerts: pl.DataFrame, stored: pl.DataFrame) -> None:
-    """Store the cutouts of new alerts that are now their object's first or latest with cutouts.
+@contextmanager
+def cutouts_kept(alerts: pl.DataFrame) -> Iterator[None]:
+    """Keep the cutouts of these alerts that are now their object's first or latest with any, while the block runs.
 
-    `stored` has their links (alerts.LINKS). Alerts may come in any order, and an alert may have no cutouts
-    (a multi-messenger alert).
+    They are on the disk when the block ends, which is to be before the database commits; see `CutoutFile.keep` for what
+    holds if it does not. The objects are to be locked. Alerts may come in any order, and may have no cutouts (a
+    multi-messenger alert). Raises StoreUnavailable.
     """
     images = alerts.filter(pl.any_horizontal(pl.col(IMAGES).is_not_null())).select(
-        "survey", "alert_id", *IMAGES
+        *OBJECT,
+        pl.col("observed_at").dt.epoch("us").alias("observed_us"),
+        *ALERT,
+        *(pl.col(f"cutout_{kind}").alias(kind) for kind in KINDS),
     )
-    fresh = images.join(stored, on=["survey", "alert_id"])
-    if fresh.is_empty():
+    if images.is_empty():
+        yield
         return
-    before = _with_cutouts(fresh["fink_object_id"].unique().to_list())
-    order = pl.struct("observed_at", "alert_pk")
-    ends = (
-        pl.concat([before, fresh.select(PLACE)])
-        .group_by("fink_object_id")
-        .agg(
-            pl.col("alert_pk").sort_by(order).first().alias("first"),
-            pl.col("alert_pk").sort_by(order).last().alias("latest"),
-        )
-    )
-    kept = pl.concat([ends["first"], ends["latest"]]).implode()
-    Cutout.objects.filter(
-        any_of("alert_id", before.filter(~pl.col("alert_pk").is_in(kept))["alert_pk"].to_list())
-    ).delete()
-    rows = (
-        fresh.filter(pl.col("alert_pk").is_in(kept))
-        .select(
-            pl.col("alert_pk").alias("alert_id"), *(pl.col(f"cutout_{kind}").alias(kind) for kind in KINDS)
-        )
-        .unpivot(KINDS, index="alert_id", variable_name="kind", value_name="fits")
-        .drop_nulls("fits")
-        .sort("alert_id", "kind")
-    )
-    insert(Cutout, rows, {"fits": packed})
+    with ThreadPoolExecutor(1, thread_name_prefix="cutouts") as thread:
+        kept = thread.submit(cutout_file().keep, images)
+        yield
+        kept.result()
 
 
-def _with_cutouts(object_keys: list[int]) -> pl.DataFrame:
-    """The alerts of these objects that have cutouts (columns: PLACE)."""
-    found = Alert.objects.filter(any_of("fink_object_id", object_keys), cutouts__isnull=False).distinct()
-    rows = list(found.values_list("pk", "fink_object_id", "observed_at"))
-    return pl.DataFrame(rows, schema={name: LINKS[name] for name in PLACE}, orient="row")
+def forget_cutouts(alerts: pl.DataFrame) -> None:
+    """Remove the cutouts of alerts that the database refuses, lest they stand for their object's latest."""
+    for survey, alert_id, *of in alerts.select(*ALERT, *OBJECT).rows():
+        cutout_file().forget_alert(survey, alert_id, tuple(of))

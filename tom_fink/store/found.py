@@ -17,10 +17,10 @@ from tom_targets.models import BaseTarget, TargetList, TargetName
 
 from tom_fink.decoding.decode import MESSAGE
 from tom_fink.frames import DETECTIONS, Tidy
-from tom_fink.models import Alert, Cutout, FinkObject
+from tom_fink.models import Alert, FinkObject
 from tom_fink.store.alerts import known_alerts, store_alerts, without_known
 from tom_fink.store.bulk import insert_missing, prefer_indexes
-from tom_fink.store.cutouts import store_cutouts
+from tom_fink.store.cutouts import cutouts_kept
 from tom_fink.store.known import remember_more
 from tom_fink.store.objects import Key, lock_objects, update_objects, with_links
 from tom_fink.store.photometry import insert_points, linked_points
@@ -81,9 +81,9 @@ def store_found(
         if target_list is not None:
             _add_to_list(target_list, targets.values())
         new_targets = tuple(target.pk for target in created)
-        points = _store_points(tidy.detections, linked, objects, new_targets)
-        store_cutouts(_without_cutouts(linked, stored), stored)
-        update_objects(new, objects)
+        with cutouts_kept(linked):
+            points = _store_points(tidy.detections, linked, objects, new_targets)
+            update_objects(new, objects)
         taken = _store_aliases(aliases or {}, targets)
         # A caller may take all of this back; a hook cannot be.
         transaction.on_commit(lambda: announce(created))
@@ -131,16 +131,12 @@ def brought_by_search(arrived: pl.DataFrame, new: pl.DataFrame) -> pl.DataFrame:
     return arrived.join(of_search, on=ALERT, how="semi", maintain_order="left")
 
 
-def adopt(alerts: pl.DataFrame, stored: pl.DataFrame) -> None:
-    """Have alerts that a search brought be of the messages that brought them now, with the cutouts of these.
-
-    alerts: with links. stored: their keys (alerts.LINKS).
-    """
+def adopt(alerts: pl.DataFrame) -> None:
+    """Have alerts that a search brought be of the messages that brought them now."""
     names = ("topic", "partition", "offset", "received_at", "broker_end_at")
     for survey, alert_id, fink_values, *values in alerts.select(*ALERT, "fink_values", *names).rows():
         changes = dict(zip(names, values, strict=True)) | {"fink_values": json.loads(fink_values)}
         Alert.objects.filter(survey=survey, alert_id=alert_id).update(**changes)
-    store_cutouts(_without_cutouts(alerts, stored), stored)
 
 
 def _arrived(alerts: pl.DataFrame) -> pl.DataFrame:
@@ -172,13 +168,6 @@ def _store_points(
     insert_points(fresh, new_targets)
     remember_more(points, list(objects.values()))
     return _count_points(targets) - before
-
-
-def _without_cutouts(alerts: pl.DataFrame, stored: pl.DataFrame) -> pl.DataFrame:
-    keys = alerts.select(ALERT).join(stored, on=ALERT)["alert_pk"].to_list()
-    have = set(Cutout.objects.filter(alert__in=keys).values_list("alert", flat=True))
-    with_some = stored.filter(pl.col("alert_pk").is_in(list(have))).select(ALERT)
-    return alerts.join(with_some, on=ALERT, how="anti", maintain_order="left")
 
 
 def _store_aliases(aliases: Mapping[str, tuple[str, ...]], targets: dict[str, int]) -> dict[str, int]:

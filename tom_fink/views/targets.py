@@ -1,5 +1,7 @@
 """The Fink tab of a target: its content, and the figures that its script fetches."""
 
+import logging
+
 from django.conf import settings
 from django.db.models import Prefetch
 from django.http import HttpResponse
@@ -10,16 +12,19 @@ from django.views.generic import TemplateView
 
 from tom_fink.access import (
     visible_alerts,
-    visible_cutouts,
     visible_photometry,
     visible_targets,
     visible_topics,
 )
+from tom_fink.cutouts import with_cutouts
+from tom_fink.errors import StoreUnavailable
 from tom_fink.lightcurve import figures
-from tom_fink.models import Cutout, TopicAlert
+from tom_fink.models import TopicAlert
 from tom_fink.views.assets import PLOTLY_VERSION
 
 MAX_ALERTS = 100
+
+logger = logging.getLogger(__name__)
 
 
 class TargetView(TemplateView):
@@ -45,7 +50,7 @@ class TargetView(TemplateView):
             alerts=newest,
             alert_count=alerts.count(),
             max_alerts=MAX_ALERTS,
-            stamp_rows=_stamp_rows(user, target),
+            stamp_rows=_stamp_rows(alerts),
             plotly_version=PLOTLY_VERSION,
         )
 
@@ -73,26 +78,14 @@ class LightCurveView(View):
         return response
 
 
-def _stamp_rows(user, target) -> list[dict]:
-    """One dict per alert that has cutouts, in order of time: alert, caption, cutouts (bytes left out)."""
-    cutouts = (
-        visible_cutouts(user)
-        .filter(alert__target=target)
-        .select_related("alert__fink_object")
-        .defer("fits", "alert__fink_values")
-        .order_by("alert__observed_at", "alert_id", "pk")
-    )
-    rows = {}
-    for cutout in cutouts:
-        row = rows.setdefault(cutout.alert_id, {"alert": cutout.alert, "cutouts": []})
-        row["caption"] = _caption(cutout.alert)
-        row["cutouts"].append(cutout)
-    order = list(Cutout.Kind.values)
-    for row in rows.values():
-        row["cutouts"].sort(
-            key=lambda cutout: order.index(cutout.kind) if cutout.kind in order else len(order)
-        )
-    return list(rows.values())
+def _stamp_rows(alerts) -> list[dict] | None:
+    """One dict per alert that shows cutouts, in order of time: alert, caption, cutouts. None if they cannot be read."""
+    try:
+        found = with_cutouts(alerts)
+    except StoreUnavailable as error:
+        logger.error("%s", error)
+        return None
+    return [{"alert": alert, "caption": _caption(alert), "cutouts": cutouts} for alert, cutouts in found]
 
 
 def _caption(alert) -> str:
