@@ -97,7 +97,8 @@ class CutoutFile:
             return
         with self._transaction() as connection:
             connection.execute(
-                f"DELETE FROM cutout WHERE number IN (SELECT number {OF_OBJECTS})", _wanted(objects)
+                f"DELETE FROM cutout WHERE number IN (SELECT number {OF_OBJECTS})",  # noqa: S608 - text of ours
+                _wanted(objects),
             )
 
     def forget_alert(self, survey: str, alert_id: str, of: tuple[str, str]) -> None:
