@@ -8,7 +8,7 @@ import json
 import os
 import sqlite3
 import tempfile
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -23,6 +23,7 @@ KINDS = ("science", "template", "difference")
 OBJECT = ["object_survey", "object_key"]
 ALERT = ["survey", "alert_id"]
 PLACE = [*OBJECT, "observed_us", *ALERT]  # of an alert: sorted so, those of an object are in order of time
+Key = tuple[str, str]  # of an object: survey and name
 Place = tuple[str, str, int, str, str]
 
 BUSY_S = 60.0  # that others may use the file before this one gives up
@@ -57,28 +58,29 @@ class CutoutFile:
     def __init__(self, path: Path):
         self.path = path
 
-    def keep(self, alerts: "pl.DataFrame") -> None:
+    def keep(self, alerts: "pl.DataFrame", seen: Mapping[Key, tuple[int, int]]) -> None:
         """Keep the images of alerts that are their object's first or newest now. On the disk when it returns.
 
         alerts: columns PLACE, and `science`, `template` and `difference` with the FITS files, null for none; in any
-        order, and alerts that are there already are passed over. What were an object's first and newest before
-        stay until the next call: whether the database commits these alerts or not, the images of what it has are
-        there. Raises StoreUnavailable; then the file is as it was.
+        order. seen: from when to when the database has alerts of each object, microseconds since 1970, without
+        these ones; what the file has of other times was taken back or refused. The first and the newest of those
+        that the database has stay until the next call: whether it commits these alerts or not, the images of what
+        it has are there. Raises StoreUnavailable; then the file is as it was.
         """
         with self._transaction() as connection:
             names = ", ".join([*PLACE, "number"])
             objects = alerts.select(OBJECT).unique().rows()
             found = connection.execute(f"SELECT {names} {OF_OBJECTS}", _wanted(objects))
-            before = {tuple(place): number for *place, number in found}
-            known = {place[3:] for place in before}
-            new = [None if place[3:] in known else place for place in alerts.select(PLACE).rows()]
-            kept = _ends(before) | _ends([*before, *filter(None, new)])
+            there = {tuple(place): number for *place, number in found}
+            alike = {place[3:]: place for place in there}
+            before = [place for place in there if _is_within(place, seen)]
+            new = [alike.get(place[3:], place) for place in alerts.select(PLACE).rows()]
+            kept = _ends(before) | _ends([*before, *new])
             # Inserted before others are deleted: SQLite writes an image once where it takes a page that an earlier
             # transaction freed, and saves the page's content before where this one did.
             columns = [*PLACE, *KINDS]
-            rows = (
-                alerts.filter([place in kept for place in new]).select(columns).iter_rows(buffer_size=IN_HAND)
-            )
+            chosen = [place in kept and place not in there for place in new]
+            rows = alerts.filter(chosen).select(columns).iter_rows(buffer_size=IN_HAND)
             connection.executemany(
                 f"INSERT INTO cutout ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})",  # noqa: S608 - names of ours
                 (
@@ -86,12 +88,12 @@ class CutoutFile:
                     for row in rows
                 ),
             )
-            gone = [number for place, number in before.items() if place not in kept]
+            gone = [number for place, number in there.items() if place not in kept]
             connection.execute(
                 "DELETE FROM cutout WHERE number IN (SELECT value FROM json_each(?))", [json.dumps(gone)]
             )
 
-    def forget(self, objects: Collection[tuple[str, str]]) -> None:
+    def forget(self, objects: Collection[Key]) -> None:
         """Remove the images of these objects, (survey, object id) each. Raises StoreUnavailable."""
         if not self.path.exists():
             return
@@ -101,15 +103,7 @@ class CutoutFile:
                 _wanted(objects),
             )
 
-    def forget_alert(self, survey: str, alert_id: str, of: tuple[str, str]) -> None:
-        """Remove the images of one alert of the object `of`. Raises StoreUnavailable."""
-        with self._transaction() as connection:
-            connection.execute(
-                f"DELETE FROM cutout WHERE number IN (SELECT number {OF_OBJECTS} WHERE survey = ? AND alert_id = ?)",  # noqa: S608 - text of ours
-                [*_wanted([of]), survey, alert_id],
-            )
-
-    def entries(self, objects: Collection[tuple[str, str]]) -> list[Entry]:
+    def entries(self, objects: Collection[Key]) -> list[Entry]:
         """The alerts of these objects that have images here, oldest first. Raises StoreUnavailable."""
         has = ", ".join(f"{kind} IS NOT NULL" for kind in KINDS)
         found = self._ask(
@@ -122,7 +116,7 @@ class CutoutFile:
             for survey, alert_id, *there in found
         ]
 
-    def image(self, survey: str, alert_id: str, kind: str, of: tuple[str, str]) -> bytes | None:
+    def image(self, survey: str, alert_id: str, kind: str, of: Key) -> bytes | None:
         """One image of an alert of the object `of`, as `packing` keeps it; None where there is none.
 
         Raises ValueError for a kind that there is not, and StoreUnavailable.
@@ -177,12 +171,17 @@ class CutoutFile:
 
 def _ends(places: Iterable[Place]) -> set[Place]:
     """The first and the newest of each object."""
-    ends: dict[tuple[str, str], tuple[Place, Place]] = {}
+    ends: dict[Key, tuple[Place, Place]] = {}
     for place in places:
         first, newest = ends.get(place[:2], (place, place))
         ends[place[:2]] = min(first, place), max(newest, place)
     return {place for both in ends.values() for place in both}
 
 
-def _wanted(objects: Collection[tuple[str, str]]) -> list[str]:
+def _is_within(place: Place, seen: Mapping[Key, tuple[int, int]]) -> bool:
+    first_us, last_us = seen.get(place[:2], (1, 0))
+    return first_us <= place[2] <= last_us
+
+
+def _wanted(objects: Collection[Key]) -> list[str]:
     return [json.dumps([list(key) for key in objects])]

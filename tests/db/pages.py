@@ -86,9 +86,9 @@ def make_cutouts(alert, content=None):
         alert.survey,
         alert.alert_id,
     )
-    cutout_file().keep(
-        pl.DataFrame([(*place, *[content] * len(KINDS))], schema=[*PLACE, *KINDS], orient="row")
-    )
+    frame = pl.DataFrame([(*place, *[content] * len(KINDS))], schema=[*PLACE, *KINDS], orient="row")
+    seen = (of.first_seen.timestamp() * 1e6, of.last_seen.timestamp() * 1e6)
+    cutout_file().keep(frame, {place[:2]: seen})
     return [Cutout(alert, kind) for kind in CutoutKind]
 
 

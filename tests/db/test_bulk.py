@@ -11,7 +11,6 @@ from tom_common.models import TermsOfServiceAcceptance
 from tom_fink.models import DelayHour, FinkObject, PartitionLedger, RejectedMessage
 from tom_fink.store import bulk
 from tom_fink.store.bulk import insert, insert_missing, insert_or_update
-from tom_fink.store.copy import FEW
 
 pytestmark = pytest.mark.django_db
 
@@ -121,34 +120,6 @@ def test_milliseconds_are_kept():
     at = pl.Series([NOW], dtype=pl.Datetime("ms", "UTC"))
     insert(RejectedMessage, rejected().with_columns(at.alias("received_at")))
     assert RejectedMessage.objects.get().received_at == NOW.replace(microsecond=789_000)
-
-
-def test_what_is_made_of_a_value_is_made_when_its_row_goes_out(monkeypatch):
-    """Few values are in hand at once, and a fault while they are made leaves no row."""
-    made, taken = [], []
-    rows = rejected(100, value=[None, *(b"%d" % place for place in range(1, 100))], tried_at=[NOW] * 100)
-    real = pl.DataFrame.iter_rows
-
-    def iter_rows(frame, **how):
-        for row in real(frame, **how):
-            taken.append(how.get("buffer_size"))
-            yield row
-
-    def pack(value: bytes | None) -> bytes | None:
-        made.append(value)
-        assert len(made) == len(taken)
-        if value == b"50" and len(made) > 100:
-            raise ZeroDivisionError
-        return value and b"packed " + value
-
-    monkeypatch.setattr(pl.DataFrame, "iter_rows", iter_rows)
-    assert insert(RejectedMessage, rows, {"value": pack}) == 100
-    stored = list(RejectedMessage.objects.order_by("offset").values_list("value", "tried_at"))
-    assert stored == [(None, NOW), *((b"packed %d" % place, NOW) for place in range(1, 100))]
-    assert set(taken) == {FEW}
-    with pytest.raises(ZeroDivisionError), transaction.atomic():
-        insert(RejectedMessage, rows.with_columns(digest=pl.lit("e")), {"value": pack})
-    assert RejectedMessage.objects.count() == 100
 
 
 def test_null_and_empty_are_two_things():

@@ -427,7 +427,12 @@ def test_messages_before_the_broker_s_oldest_are_counted_and_said(
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("FINK_GIVE_UP_AFTER", "soon"), ("FINK_KEEP_CLOSED_DAYS", -1), ("FINK_ARCHIVE_DIR", "relative/folder")],
+    [
+        ("FINK_GIVE_UP_AFTER", "soon"),
+        ("FINK_KEEP_CLOSED_DAYS", -1),
+        ("FINK_ARCHIVE_DIR", "relative/folder"),
+        ("FINK_CUTOUTS_FILE", "relative/file"),
+    ],
 )
 def test_a_setting_that_cannot_be_used_is_one_line(published, settings, caplog, name, value):
     published("t")

@@ -2,6 +2,7 @@
 
 import sqlite3
 import threading
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from itertools import permutations
@@ -44,31 +45,66 @@ def content(night: int, kind: str) -> bytes:
     return f"{kind} of {night}".encode()
 
 
+def keep(
+    file: CutoutFile, frame: pl.DataFrame, has: Collection[int] = (), of: tuple[str, str] = OBJECT
+) -> None:
+    """Keep alerts, while the database has those of the nights `has`."""
+    file.keep(frame, {of: (min(has) * 10**6, max(has) * 10**6)} if has else {})
+
+
 def nights(file: CutoutFile, of: tuple[str, str] = OBJECT) -> list[int]:
     return [int(entry.alert_id.rpartition("-")[2]) for entry in file.entries([of])]
 
 
 @pytest.mark.parametrize("order", list(permutations([1, 2, 3, 4])))
 def test_the_first_and_the_newest_are_kept_in_any_order(file, order):
-    for count, night in enumerate(order, 1):
-        ends_before = {min(order[: count - 1]), max(order[: count - 1])} if count > 1 else set()
-        file.keep(alerts(night))
-        # What the database has if it commits, and what it has if it does not
-        assert set(nights(file)) == ends_before | {min(order[:count]), max(order[:count])}
-    file.keep(alerts(9))
-    assert {1, 4, 9} <= set(nights(file)) <= {1, 4, 9}
+    for count, night in enumerate(order):
+        before, after = order[:count], order[: count + 1]
+        for _ in range(2):  # the batch comes again, as after a crash
+            keep(file, alerts(night), before)
+            # What the database has if it commits, and what it has if it does not
+            ends = {min(after), max(after)} | ({min(before), max(before)} if before else set())
+            assert set(nights(file)) == ends
+    keep(file, alerts(9), order)
+    assert nights(file) == [1, 4, 9]
 
 
-@pytest.mark.parametrize("order", [[5, 6, 7, 8], [8, 7, 6, 5], [6, 8, 5, 7]])
-def test_a_batch_with_several_alerts_of_an_object(file, order):
-    file.keep(alerts(*order))
+def test_a_batch_with_several_alerts_of_an_object(file):
+    keep(file, alerts(6, 8, 5, 7))
     assert nights(file) == [5, 8]
-    file.keep(alerts(3, 4, 9, 10))
+    keep(file, alerts(3, 4, 9, 10), has=(5, 8))
     assert nights(file) == [3, 5, 8, 10], "3 and 10 if the batch is committed, 5 and 8 if not"
 
 
+def test_a_batch_that_comes_again_in_pieces(file):
+    keep(file, alerts(1, 2))
+    keep(file, alerts(3, 4), has=(1, 2))
+    for _ in range(3):
+        keep(file, alerts(3), has=(1, 2))
+        assert nights(file) == [1, 2, 3]
+    keep(file, alerts(4), has=(1, 3))
+    assert nights(file) == [1, 3, 4]
+
+
+def test_an_alert_that_the_database_refused_takes_no_place(file):
+    keep(file, alerts(1, 2))
+    keep(file, alerts(99), has=(1, 2))
+    keep(file, alerts(0), has=(1, 2))
+    assert nights(file) == [0, 1, 2]
+    keep(file, alerts(3), has=(1, 2))
+    assert nights(file) == [1, 2, 3]
+
+
+def test_a_database_that_was_restored_has_its_alerts_again(file):
+    for night in range(1, 6):
+        keep(file, alerts(night), has=range(1, night))
+    assert nights(file) == [1, 4, 5]
+    keep(file, alerts(3), has=(1, 2))
+    assert nights(file) == [1, 3]
+
+
 def test_what_was_kept_comes_back_as_it_was(file):
-    file.keep(alerts(1, science=b"\x00\xff", template=b"", difference=None))
+    keep(file, alerts(1, science=b"\x00\xff", template=b"", difference=None))
     assert file.entries([OBJECT]) == [Entry("ztf", name(1), ("science", "template"))]
     images = {kind: file.image("ztf", name(1), kind, OBJECT) for kind in KINDS}
     assert images == {"science": b"\x00\xff", "template": b"", "difference": None}
@@ -77,8 +113,8 @@ def test_what_was_kept_comes_back_as_it_was(file):
 
 
 def test_an_alert_that_comes_again_is_passed_over(file):
-    file.keep(alerts(1))
-    file.keep(alerts(1, science=b"other"))
+    keep(file, alerts(1))
+    keep(file, alerts(1, science=b"other"), has=(1,))
     assert nights(file) == [1]
     assert file.image("ztf", name(1), "science", OBJECT) == content(1, "science")
 
@@ -86,24 +122,14 @@ def test_an_alert_that_comes_again_is_passed_over(file):
 def test_objects_are_told_apart_by_survey_and_by_name(file):
     others = [("lsst", OBJECT[1]), ("ztf", 'ZTF "26" \\ é\u2028'), ("ztf", "ztf26A")]
     for of in others:
-        file.keep(alerts(1, 2, of=of))
-    file.keep(alerts(7))
+        keep(file, alerts(1, 2, of=of))
+    keep(file, alerts(7))
     assert nights(file) == [7]
     for of in others:
         assert nights(file, of) == [1, 2]
     file.forget([others[1]])
     assert [len(file.entries([of])) for of in [OBJECT, *others]] == [1, 2, 0, 2]
     assert len(file.entries([OBJECT, *others])) == 5
-
-
-def test_an_alert_that_the_database_refused(file):
-    file.keep(alerts(1, 2))
-    file.keep(alerts(99))
-    file.forget_alert("ztf", name(99), OBJECT)
-    assert nights(file) == [1, 2]
-    file.keep(alerts(3))
-    file.keep(alerts(4))
-    assert nights(file) == [1, 3, 4]
 
 
 def test_where_there_is_no_file_there_is_nothing(file):
@@ -114,19 +140,20 @@ def test_where_there_is_no_file_there_is_nothing(file):
 
 
 def test_the_folder_is_the_owners(file):
-    file.keep(alerts(1))
+    keep(file, alerts(1))
     assert file.path.parent.stat().st_mode & 0o777 == 0o700
     assert [path.name for path in file.path.parent.iterdir()] == [file.path.name]
 
 
 def test_room_is_used_again(file):
-    def keep(night: int) -> int:
+    def after(night: int) -> int:
         for number in range(50):
             of = ("ztf", f"ZTF{number}")
-            file.keep(alerts(night, of=of, **dict.fromkeys(KINDS, bytes([night]) * 13_500)))
+            images = dict.fromkeys(KINDS, bytes([night]) * 13_500)
+            keep(file, alerts(night, of=of, **images), has=range(1, night), of=of)
         return file.path.stat().st_size
 
-    sizes = [keep(night) for night in range(1, 9)]
+    sizes = [after(night) for night in range(1, 9)]
     assert sizes[-1] == sizes[4], "three alerts of each object, and the room of one that goes"
 
 
@@ -136,7 +163,7 @@ def test_unknown_kinds_are_refused(file):
 
 
 def test_a_crash_within_leaves_what_was(file, monkeypatch):
-    file.keep(alerts(1, 2))
+    keep(file, alerts(1, 2))
 
     def power_cut(cutout):
         raise RuntimeError("power cut")
@@ -144,14 +171,14 @@ def test_a_crash_within_leaves_what_was(file, monkeypatch):
     with monkeypatch.context() as patched:
         patched.setattr("tom_fink.cutoutfile.packed", power_cut)
         with pytest.raises(RuntimeError):
-            file.keep(alerts(3))
+            keep(file, alerts(3), has=(1, 2))
     assert nights(file) == [1, 2]
-    file.keep(alerts(3))
+    keep(file, alerts(3), has=(1, 2))
     assert nights(file) == [1, 2, 3]
 
 
 @pytest.mark.parametrize("act", [
-    lambda file: file.keep(alerts(1)), lambda file: file.entries([OBJECT]), lambda file: file.forget([OBJECT]),
+    lambda file: keep(file, alerts(1)), lambda file: file.entries([OBJECT]), lambda file: file.forget([OBJECT]),
     lambda file: file.image("ztf", name(1), "science", OBJECT),
 ])  # fmt: skip
 def test_a_file_that_is_none_is_named(file, act):
@@ -166,11 +193,11 @@ def test_a_file_that_is_none_is_named(file, act):
 def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(StoreUnavailable, match="cannot be written"):
-        CutoutFile(tmp_path / "file" / "cutouts").keep(alerts(1))
+        keep(CutoutFile(tmp_path / "file" / "cutouts"), alerts(1))
 
 
 def test_a_full_disk_leaves_what_was(file, monkeypatch):
-    file.keep(alerts(1, 2))
+    keep(file, alerts(1, 2))
     connect = sqlite3.connect
 
     def small(*arguments, **named):
@@ -181,7 +208,7 @@ def test_a_full_disk_leaves_what_was(file, monkeypatch):
     with monkeypatch.context() as patched:
         patched.setattr(sqlite3, "connect", small)
         with pytest.raises(StoreUnavailable, match="full"):
-            file.keep(alerts(3, **dict.fromkeys(KINDS, b"x" * 100_000)))
+            keep(file, alerts(3, **dict.fromkeys(KINDS, b"x" * 100_000)), has=(1, 2))
     assert nights(file) == [1, 2]
 
 
@@ -193,7 +220,8 @@ def test_writers_that_start_together_make_one_file(tmp_path):
     def write(number: int) -> None:
         together.wait(10)
         for night in range(1, 6):
-            CutoutFile(path).keep(alerts(night, of=("ztf", f"ZTF{number}")))
+            of = ("ztf", f"ZTF{number}")
+            keep(CutoutFile(path), alerts(night, of=of), has=range(1, night), of=of)
 
     with ThreadPoolExecutor(writers) as threads:
         list(threads.map(write, range(writers)))
@@ -204,7 +232,7 @@ def test_writers_that_start_together_make_one_file(tmp_path):
 
 
 def test_pages_read_while_a_writer_is_at_work(file):
-    file.keep(alerts(1))
+    keep(file, alerts(1))
     with closing(sqlite3.connect(file.path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         other.execute("DELETE FROM cutout")
@@ -214,7 +242,7 @@ def test_pages_read_while_a_writer_is_at_work(file):
 
 def test_plain_fits_files_are_packed(file):
     plain = b"SIMPLE  =                    T" + b" " * 5000
-    file.keep(alerts(1, science=plain))
+    keep(file, alerts(1, science=plain))
     assert file.path.stat().st_size < 5 * 16384
     stored = file.image("ztf", name(1), "science", OBJECT)
     assert len(stored) < len(plain) / 10
@@ -223,6 +251,6 @@ def test_plain_fits_files_are_packed(file):
 
 def test_the_path_may_have_any_characters(tmp_path):
     file = CutoutFile(Path(tmp_path / "a?b#c%20é.sqlite3"))
-    file.keep(alerts(1))
+    keep(file, alerts(1))
     assert nights(file) == [1]
     assert [path.name for path in tmp_path.iterdir()] == [file.path.name]

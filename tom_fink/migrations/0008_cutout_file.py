@@ -8,6 +8,7 @@ from tom_fink.conf import cutout_file
 from tom_fink.cutoutfile import KINDS, PLACE
 
 AT_ONCE = 200  # alerts
+ALWAYS = (-(2**63), 2**63)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -26,7 +27,8 @@ def into_the_file(apps, schema_editor):
             observed_us = (observed_at - EPOCH) // timedelta(microseconds=1)
             images[survey, object_id, observed_us, *alert][kind] = bytes(fits)
         rows = [(*place, *map(found.get, KINDS)) for place, found in images.items()]
-        cutout_file().keep(pl.DataFrame(rows, schema=[*PLACE, *KINDS], orient='row'))
+        seen = dict.fromkeys({place[:2] for place in images}, ALWAYS)
+        cutout_file().keep(pl.DataFrame(rows, schema=[*PLACE, *KINDS], orient='row'), seen)
 
 
 class Migration(migrations.Migration):

@@ -1,8 +1,8 @@
 """The only writer. Tidy frames become rows in one transaction, and doing it twice changes nothing.
 
 Order of work and of locks, the same for every reader: topics, objects (in the order of their keys,
-held to the end), targets, alerts, lists, photometry, cutouts, ledger, delays. Two readers that meet
-the same object wait for each other at its row and never the other way round.
+held to the end), targets, alerts, lists, photometry, ledger, delays. Two readers that meet
+the same object wait for each other at its row and never the other way round. Cutouts go into their file meanwhile.
 """
 
 from tom_fink.store.batch import Fate, Outcome, reject, store_messages, store_records, store_tidy

@@ -15,7 +15,7 @@ from tom_fink.errors import BadMessage
 from tom_fink.frames import Tidy
 from tom_fink.store.alerts import known_alerts, store_alerts, without_known
 from tom_fink.store.bulk import prefer_indexes
-from tom_fink.store.cutouts import cutouts_kept, forget_cutouts
+from tom_fink.store.cutouts import cutouts_kept
 from tom_fink.store.found import adopt, brought_by_search
 from tom_fink.store.objects import lock_objects, update_objects, with_links
 from tom_fink.store.photometry import store_photometry
@@ -120,7 +120,6 @@ def store_tidy(tidy: Tidy, errors: dict[int, BadMessage], messages: list[Message
                 refusal = BadMessage(f"The database refuses the alert: {error}")
                 refusal.__cause__ = error
                 outcome.add(reject(messages, {index: refusal}))
-                forget_cutouts(_keyed(_only(tidy, index).alerts))
         return outcome
 
 
@@ -162,8 +161,11 @@ def _write(tidy: Tidy, messages: list[Message]) -> Outcome:
     )
     # In the order of the messages, and not of their schemas: the first alert of an object gives its
     # target the position, wherever the batch was cut.
-    alerts = alerts.sort(MESSAGE).join(origins, on=MESSAGE, how="left", maintain_order="left")
-    alerts = _keyed(alerts)
+    alerts = (
+        alerts.sort(MESSAGE)
+        .join(origins, on=MESSAGE, how="left", maintain_order="left")
+        .with_columns(pl.coalesce("body", "object_id").alias("object_key"))
+    )
     topics = topics_named(alerts.unique("topic").select("topic", "survey").rows())
 
     arrived = alerts.unique(["survey", "alert_id"], keep="first", maintain_order=True)
@@ -173,7 +175,7 @@ def _write(tidy: Tidy, messages: list[Message]) -> Outcome:
     unknown = without_known(new)  # another reader or a search may have stored some while this one waited
     if searched.height or unknown.height < new.height:
         searched = brought_by_search(arrived, unknown)
-    with cutouts_kept(pl.concat([unknown, searched])):
+    with cutouts_kept(pl.concat([unknown, searched]), objects):
         created = assign_targets(unknown, objects)
         unknown = with_links(unknown, objects)
         store_alerts(unknown)
@@ -189,11 +191,6 @@ def _write(tidy: Tidy, messages: list[Message]) -> Outcome:
     announce(created)
     fates = dict.fromkeys(alerts[MESSAGE], Fate.DUPLICATE) | dict.fromkeys(unknown[MESSAGE], Fate.STORED)
     return Outcome(fates, points, alerts)
-
-
-def _keyed(alerts: pl.DataFrame) -> pl.DataFrame:
-    """Alerts with the name of their target: that of a body, else the object's."""
-    return alerts.with_columns(pl.coalesce("body", "object_id").alias("object_key"))
 
 
 def _only(tidy: Tidy, index: int) -> Tidy:

@@ -13,10 +13,10 @@ from django.db.models import AutoField, Field, JSONField, Model
 from django.db.models.constants import OnConflict
 from django.db.transaction import TransactionManagementError
 
-from tom_fink.store.copy import Makers, copy, with_made
+from tom_fink.store.copy import FEW, copy
 
-PART = 20_000  # rows in hand at once
-NOTHING_MADE: Makers = {}
+PART = 20_000  # rows in hand at once as columns
+MANY = 512  # and as Python's values
 
 
 def prefer_indexes() -> None:
@@ -31,13 +31,9 @@ def prefer_indexes() -> None:
             cursor.execute("SET LOCAL enable_seqscan = off")
 
 
-def insert(model: type[Model], rows: pl.DataFrame, made: Makers = NOTHING_MADE) -> int:
-    """Insert rows that no unique key of the table has; their number. Raises IntegrityError for one that it has.
-
-    made: what makes what is written of a value, for a table with images. It is called as the rows go out: PostgreSQL
-    works at what it has while the next is made, and little is in memory twice.
-    """
-    return _insert(model, rows, made=made)
+def insert(model: type[Model], rows: pl.DataFrame) -> int:
+    """Insert rows that no unique key of the table has; their number. Raises IntegrityError for one that it has."""
+    return _insert(model, rows)
 
 
 def insert_missing(model: type[Model], rows: pl.DataFrame) -> int:
@@ -79,7 +75,6 @@ def _insert(
     unique: Sequence[str] = (),
     update: Sequence[str] = (),
     only_changes: bool = False,
-    made: Makers = NOTHING_MADE,
 ) -> int:
     """How many rows were written."""
     if not connection.in_atomic_block:
@@ -109,9 +104,9 @@ def _insert(
             if connection.vendor != "postgresql":
                 places = ", ".join(["%s"] * len(fields))
                 values = f"({columns}) VALUES ({places})"
-                cursor.executemany(f"INSERT INTO {table} {values} {suffix}", _adapted(part, made))
+                cursor.executemany(f"INSERT INTO {table} {values} {suffix}", _adapted(part))
             elif on_conflict is None:
-                copy(cursor, f"{table} ({columns})", part, fields, made)
+                copy(cursor, f"{table} ({columns})", part, fields)
             else:
                 # COPY knows no conflicts. This table lives as long as the connection: to make one for each
                 # batch would fill the catalogues of PostgreSQL with dead rows.
@@ -122,7 +117,7 @@ def _insert(
                 )
                 # What an earlier part of this transaction left. TRUNCATE would make a new file each time.
                 cursor.execute(f"DELETE FROM {new}")  # noqa: S608 - a name of ours
-                copy(cursor, f"{new} ({columns})", part, fields, made)
+                copy(cursor, f"{new} ({columns})", part, fields)
                 cursor.execute(f"INSERT INTO {table} ({columns}) {chosen} {new} {suffix}")
             written += cursor.rowcount
     return written
@@ -149,7 +144,9 @@ def _with_defaults(rows: pl.DataFrame, fields: list[Field]) -> pl.DataFrame:
     return rows.select(columns)
 
 
-def _adapted(rows: pl.DataFrame, made: Makers) -> Iterator[Iterable]:
+def _adapted(rows: pl.DataFrame) -> Iterator[Iterable]:
     """Rows as the database's driver takes them: times as Django writes them."""
-    times = [name for name, dtype in rows.schema.items() if isinstance(dtype, pl.Datetime)]
-    return with_made(rows, {**dict.fromkeys(times, connection.ops.adapt_datetimefield_value), **made})
+    times = [isinstance(dtype, pl.Datetime) for dtype in rows.dtypes]
+    adapt = connection.ops.adapt_datetimefield_value
+    for row in rows.iter_rows(buffer_size=FEW if pl.Binary in rows.dtypes else MANY):
+        yield [adapt(value) if is_time else value for value, is_time in zip(row, times, strict=True)]

@@ -1,7 +1,6 @@
-"""COPY, PostgreSQL's way to take many rows at once, in its binary form: texts of cutouts would take four times as long."""
+"""COPY, PostgreSQL's way to take many rows at once, in its binary form: as text, bytes take four times as long."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 import pgpq
 import polars as pl
@@ -24,16 +23,13 @@ DTYPES = {
 }
 
 
-FEW, MANY = 16, 512  # rows that are in hand at once, with images and without
-
-Makers = Mapping[str, Callable[[Any], Any]]  # by column: what makes what is written of a value
+FEW = 16  # rows with bytes that are in hand at once: a rejected message may have megabytes
 
 
-def copy(cursor, target: str, rows: pl.DataFrame, fields: list[Field], made: Makers) -> None:
+def copy(cursor, target: str, rows: pl.DataFrame, fields: list[Field]) -> None:
     """COPY rows, one column a field and in their order, into `target`, a table with its columns as SQL.
 
-    made: for columns of a table with images. Raises ValueError for a type of column that the app's and TOM
-    Toolkit's tables do not have, and where something is made for another table.
+    Raises ValueError for a type of column that the app's and TOM Toolkit's tables do not have.
     """
     types = [_type(field) for field in fields]
     rows = rows.select(
@@ -41,28 +37,13 @@ def copy(cursor, target: str, rows: pl.DataFrame, fields: list[Field], made: Mak
     )
     with cursor.copy(f"COPY {target} FROM STDIN (FORMAT binary)") as out:
         if "bytea" in types and "jsonb" not in types:
-            # To move images about as columns, twice, takes longer than a loop over their few rows.
+            # To move long values about as columns, twice, takes longer than a loop over their few rows.
             out.set_types(types)
-            for row in with_made(rows, made):
+            for row in rows.iter_rows(buffer_size=FEW):
                 out.write_row(row)
             return
-        if made:
-            raise ValueError(
-                f"{target} is no table with images: {', '.join(made)} would be written as they are."
-            )
         for piece in _encoded(rows, types):
             out.write(piece)
-
-
-def with_made(rows: pl.DataFrame, made: Makers) -> Iterator[Iterable]:
-    """The rows, with what is made of values made when a row's turn comes."""
-    at_once = FEW if pl.Binary in rows.dtypes else MANY
-    if not made:
-        yield from rows.iter_rows(buffer_size=at_once)
-        return
-    makers = [made.get(name) for name in rows.columns]
-    for row in rows.iter_rows(buffer_size=at_once):
-        yield [value if make is None else make(value) for make, value in zip(makers, row, strict=True)]
 
 
 def _encoded(rows: pl.DataFrame, types: list[str]) -> Iterator[bytes]:

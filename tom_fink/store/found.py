@@ -81,7 +81,7 @@ def store_found(
         if target_list is not None:
             _add_to_list(target_list, targets.values())
         new_targets = tuple(target.pk for target in created)
-        with cutouts_kept(linked):
+        with cutouts_kept(linked, objects):
             points = _store_points(tidy.detections, linked, objects, new_targets)
             update_objects(new, objects)
         taken = _store_aliases(aliases or {}, targets)
