@@ -241,6 +241,21 @@ def test_what_searches_found_is_the_site_s_alone(project):
     assert project.do("exec", "-T", "web", "stat", "-c", "%a %U", "state/cache").strip() == "700 tom"
 
 
+def test_the_site_has_the_cutouts_that_the_reader_keeps(project):
+    keep = (
+        "import polars as pl; from tom_fink.conf import cutout_file; from tom_fink.cutoutfile import KINDS, PLACE; "
+        "row = ('ztf', 'ZTF26a', 1, 'ztf', '7', b'pixels', None, None); "
+        "cutout_file().keep(pl.DataFrame([row], schema=[*PLACE, *KINDS], orient='row'), {})"
+    )
+    look = (
+        "from tom_fink.conf import cutout_file; "
+        "print(cutout_file().image('ztf', '7', 'science', ('ztf', 'ZTF26a')))"
+    )
+    project.do("exec", "-T", "readstreams", "python", "manage.py", "shell", "-c", keep)
+    found = project.do("exec", "-T", "web", "python", "manage.py", "shell", "-c", look)
+    assert found.strip().endswith("b'pixels'")
+
+
 def test_what_is_in_the_image(project):
     """The code and nothing that belongs to the developer; only state/ and data/ can be written."""
     script = (
