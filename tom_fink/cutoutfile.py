@@ -27,7 +27,7 @@ Key = tuple[str, str]  # of an object: survey and name
 Place = tuple[str, str, int, str, str]
 
 BUSY_S = 60.0  # that others may use the file before this one gives up
-IN_HAND = 16  # rows with images that are Python objects at once
+IN_HAND = 4  # rows with images that are Python objects at once
 LAYOUT = """
 PRAGMA page_size = 16384;
 CREATE TABLE cutout (

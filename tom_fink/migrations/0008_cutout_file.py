@@ -10,6 +10,7 @@ from tom_fink.cutoutfile import KINDS, PLACE
 AT_ONCE = 200  # alerts
 ALWAYS = (-(2**63), 2**63)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+SCHEMA = dict.fromkeys(PLACE, pl.String) | {'observed_us': pl.Int64} | dict.fromkeys(KINDS, pl.Binary)
 
 
 def into_the_file(apps, schema_editor):
@@ -28,7 +29,7 @@ def into_the_file(apps, schema_editor):
             images[survey, object_id, observed_us, *alert][kind] = bytes(fits)
         rows = [(*place, *map(found.get, KINDS)) for place, found in images.items()]
         seen = dict.fromkeys({place[:2] for place in images}, ALWAYS)
-        cutout_file().keep(pl.DataFrame(rows, schema=[*PLACE, *KINDS], orient='row'), seen)
+        cutout_file().keep(pl.DataFrame(rows, schema=SCHEMA, orient='row'), seen)
 
 
 class Migration(migrations.Migration):
