@@ -1,9 +1,10 @@
 """Cutouts of each object's first and latest alert, kept in their file while the database takes all else."""
 
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from threading import Thread
 
 import polars as pl
 
@@ -37,10 +38,22 @@ def cutouts_kept(alerts: pl.DataFrame, objects: Mapping[Key, FinkObject]) -> Ite
         for key, found in objects.items()
         if found.first_seen is not None
     }
-    with ThreadPoolExecutor(1, thread_name_prefix="cutouts") as thread:
-        kept = thread.submit(cutout_file().keep, images, seen)
+    kept: Future[None] = Future()
+
+    def keep() -> None:
+        try:
+            kept.set_result(cutout_file().keep(images, seen))
+        except BaseException as error:  # noqa: BLE001 - raised by `result`
+            kept.set_exception(error)
+
+    # No executor: it takes no work once the main thread has ended, and tom_alertstreams' command reads on from there.
+    thread = Thread(target=keep, name="cutouts", daemon=True)
+    thread.start()
+    try:
         yield
-        kept.result()
+    finally:
+        thread.join()
+    kept.result()
 
 
 def _microseconds(time: datetime) -> int:

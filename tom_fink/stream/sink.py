@@ -17,7 +17,7 @@ from django.db import (
     transaction,
 )
 
-from tom_fink.conf import archive_dir, keep_closed_days
+from tom_fink.conf import archive_dir, cutout_file, keep_closed_days
 from tom_fink.decoding.common import CommonDecoder
 from tom_fink.decoding.decode import Message
 from tom_fink.errors import StoreUnavailable
@@ -42,6 +42,7 @@ class DatabaseSink:
         self._handlers = handlers
         self._decoder = CommonDecoder()
         self._keep_closed_days = keep_closed_days()
+        cutout_file()
         folder = archive_dir()
         self._archive = Archive(folder) if folder else None
         self._self = socket.gethostname(), os.getpid(), options.survey
