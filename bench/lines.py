@@ -47,7 +47,7 @@ LINES = (
     Line("backlog lsst", "rows/s", ORM, AT_LEAST, 30, 30),
     Line("backlog ztf", "rows/s", ORM, AT_LEAST, 30, 30),
     Line("steady lsst", "alerts/s", FASTAVRO, AT_LEAST, None, 6.2),
-    Line("steady ztf", "alerts/s", FASTAVRO, AT_LEAST, None, 0.7),
+    Line("steady ztf", "alerts/s", FASTAVRO, AT_LEAST, None, 0.9),
     Line("steady lsst", "alerts/s", ORM, AT_LEAST, None, 100),
     Line("steady ztf", "alerts/s", ORM, AT_LEAST, None, 20),
     Line("steady lsst", "alerts/s", "", AT_LEAST, 256, of_ratio=False),
