@@ -87,7 +87,7 @@ def make_cutouts(alert, content=None):
         alert.alert_id,
     )
     frame = pl.DataFrame([(*place, *[content] * len(KINDS))], schema=[*PLACE, *KINDS], orient="row")
-    seen = (of.first_seen.timestamp() * 1e6, of.last_seen.timestamp() * 1e6)
+    seen = (round(of.first_seen.timestamp() * 1e6), round(of.last_seen.timestamp() * 1e6))
     cutout_file().keep(frame, {place[:2]: seen})
     return [Cutout(alert, kind) for kind in CutoutKind]
 

@@ -38,11 +38,11 @@ def cutouts_kept(alerts: pl.DataFrame, objects: Mapping[Key, FinkObject]) -> Ite
         for key, found in objects.items()
         if found.first_seen is not None
     }
-    kept: Future[None] = Future()
+    file, kept = cutout_file(), Future()
 
     def keep() -> None:
         try:
-            kept.set_result(cutout_file().keep(images, seen))
+            kept.set_result(file.keep(images, seen))
         except BaseException as error:  # noqa: BLE001 - raised by `result`
             kept.set_exception(error)
 

@@ -42,7 +42,7 @@ class DatabaseSink:
         self._handlers = handlers
         self._decoder = CommonDecoder()
         self._keep_closed_days = keep_closed_days()
-        cutout_file()
+        cutout_file()  # a setting that cannot be used is told now, and not by the first alert
         folder = archive_dir()
         self._archive = Archive(folder) if folder else None
         self._self = socket.gethostname(), os.getpid(), options.survey
