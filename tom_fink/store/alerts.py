@@ -7,6 +7,7 @@ import polars as pl
 from tom_fink.models import Alert
 from tom_fink.store.bulk import insert
 from tom_fink.store.lookups import any_of
+from tom_fink.store.times import Microseconds
 
 COPIED = (
     "survey", "alert_id", "object_id", "fink_object_id", "target_id", "observed_at", "ra_deg", "dec_deg", "mag_ab",
@@ -30,8 +31,9 @@ def known_alerts(alerts: pl.DataFrame) -> pl.DataFrame:
     rows = []
     for (survey,), group in alerts.group_by("survey"):
         found = Alert.objects.filter(any_of("alert_id", group["alert_id"].to_list()), survey=survey)
-        rows += found.values_list("survey", "alert_id", "pk", "fink_object_id", "target_id", "observed_at")
-    return pl.DataFrame(rows, schema=LINKS, orient="row")
+        names = ("survey", "alert_id", "pk", "fink_object_id", "target_id")
+        rows += found.values_list(*names, Microseconds("observed_at"))
+    return pl.DataFrame(rows, schema=LINKS | {"observed_at": pl.Int64}, orient="row").cast(LINKS)
 
 
 def without_known(alerts: pl.DataFrame) -> pl.DataFrame:

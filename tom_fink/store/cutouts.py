@@ -3,21 +3,19 @@
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
 from threading import Thread
 
 import polars as pl
 
 from tom_fink.conf import cutout_file
 from tom_fink.cutoutfile import ALERT, KINDS, OBJECT, Key
-from tom_fink.models import FinkObject
+from tom_fink.store.objects import LockedObject
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 IMAGES = [f"cutout_{kind}" for kind in KINDS]
 
 
 @contextmanager
-def cutouts_kept(alerts: pl.DataFrame, objects: Mapping[Key, FinkObject]) -> Iterator[None]:
+def cutouts_kept(alerts: pl.DataFrame, objects: Mapping[Key, LockedObject]) -> Iterator[None]:
     """Keep the cutouts of these alerts that are now their object's first or latest with any, while the block runs.
 
     They are on the disk when the block ends, which is to be before the database commits; see `CutoutFile.keep` for what
@@ -34,9 +32,9 @@ def cutouts_kept(alerts: pl.DataFrame, objects: Mapping[Key, FinkObject]) -> Ite
         yield
         return
     seen = {
-        key: (_microseconds(found.first_seen), _microseconds(found.last_seen))
+        key: (found.first_seen_us, found.last_seen_us)
         for key, found in objects.items()
-        if found.first_seen is not None
+        if found.first_seen_us is not None and found.last_seen_us is not None
     }
     file, kept = cutout_file(), Future()
 
@@ -54,7 +52,3 @@ def cutouts_kept(alerts: pl.DataFrame, objects: Mapping[Key, FinkObject]) -> Ite
     finally:
         thread.join()
     kept.result()
-
-
-def _microseconds(time: datetime) -> int:
-    return (time - EPOCH) // timedelta(microseconds=1)

@@ -22,7 +22,7 @@ from tom_fink.store.alerts import known_alerts, store_alerts, without_known
 from tom_fink.store.bulk import insert_missing, prefer_indexes
 from tom_fink.store.cutouts import cutouts_kept
 from tom_fink.store.known import remember_more
-from tom_fink.store.objects import Key, lock_objects, update_objects, with_links
+from tom_fink.store.objects import Key, LockedObject, lock_objects, update_objects, with_links
 from tom_fink.store.photometry import insert_points, linked_points
 from tom_fink.store.targets import announce, assign_targets
 from tom_fink.store.topics import add_to_lists, topics_named
@@ -158,7 +158,7 @@ def _arrived(alerts: pl.DataFrame) -> pl.DataFrame:
 def _store_points(
     detections: pl.DataFrame,
     alerts: pl.DataFrame,
-    objects: dict[Key, FinkObject],
+    objects: dict[Key, LockedObject],
     new_targets: tuple[int, ...],
 ) -> int:
     """Insert what is new of the points of these alerts, known ones or not; returns how many there were."""

@@ -14,9 +14,10 @@ import polars as pl
 
 from tom_fink.decoding.decode import MESSAGE
 from tom_fink.frames import DETECTIONS
-from tom_fink.models import FinkObject, KnownPoints
+from tom_fink.models import KnownPoints
 from tom_fink.store.bulk import insert_or_update
 from tom_fink.store.lookups import any_of
+from tom_fink.store.objects import LockedObject
 
 DIGEST = "digest"
 DIGEST_BYTES = 8
@@ -30,7 +31,7 @@ def with_digest(points: pl.DataFrame) -> pl.DataFrame:
     return points.with_columns(digests.alias(DIGEST))
 
 
-def known_digests(objects: list[FinkObject]) -> pl.Series:
+def known_digests(objects: list[LockedObject]) -> pl.Series:
     """The digests of these objects' points (UInt64).
 
     An object that had another target then has none, and neither has one whose digests are damaged.
@@ -39,22 +40,27 @@ def known_digests(objects: list[FinkObject]) -> pl.Series:
     return pl.Series(DIGEST, np.frombuffer(b"".join(kept.values()), "<u8"), dtype=pl.UInt64)
 
 
-def newest_alerts(alerts: pl.DataFrame, objects: list[FinkObject]) -> pl.DataFrame:
+def newest_alerts(alerts: pl.DataFrame, objects: list[LockedObject]) -> pl.DataFrame:
     """The newest of these alerts of each object, but for objects of which an earlier batch brought a newer one.
 
     alerts: `message`, `fink_object_id`, `target_id` and `observed_at` of the new alerts.
     """
-    seen = {found.pk: found.last_seen for found in objects}
-    newest = (
+    seen = pl.DataFrame(
+        [(found.pk, found.last_seen_us) for found in objects],
+        schema={"fink_object_id": pl.Int64, "last_seen_us": pl.Int64},
+        orient="row",
+    )
+    return (
         alerts.select(MESSAGE, "fink_object_id", "target_id", "observed_at")
         .sort("observed_at")
         .unique("fink_object_id", keep="last", maintain_order=True)
+        .join(seen, on="fink_object_id", how="left", maintain_order="left")
+        .filter(
+            pl.col("last_seen_us").is_null()
+            | (pl.col("observed_at").dt.epoch("us") >= pl.col("last_seen_us"))
+        )
+        .select(MESSAGE, "fink_object_id", "target_id")
     )
-    is_newest = [
-        seen[key] is None or observed_at >= seen[key]
-        for key, observed_at in newest.select("fink_object_id", "observed_at").iter_rows()
-    ]
-    return newest.filter(pl.Series(is_newest, dtype=pl.Boolean)).drop("observed_at")
 
 
 def remember(points: pl.DataFrame, newest: pl.DataFrame) -> None:
@@ -72,7 +78,7 @@ def remember(points: pl.DataFrame, newest: pl.DataFrame) -> None:
     insert_or_update(KnownPoints, rows, unique=["fink_object_id"], update=["target_id", "digests"])
 
 
-def remember_more(points: pl.DataFrame, objects: list[FinkObject]) -> None:
+def remember_more(points: pl.DataFrame, objects: list[LockedObject]) -> None:
     """Keep the digests of these points beside those that are kept of the same target.
 
     points: `fink_object_id` and `digest`. An alert that a search found has no history of its own: to keep its
@@ -89,7 +95,7 @@ def remember_more(points: pl.DataFrame, objects: list[FinkObject]) -> None:
     insert_or_update(KnownPoints, rows, unique=["fink_object_id"], update=["target_id", "digests"])
 
 
-def _kept(objects: Iterable[FinkObject]) -> dict[int, bytes]:
+def _kept(objects: Iterable[LockedObject]) -> dict[int, bytes]:
     """The digests that are kept of these objects' present targets and are whole, by the object's key."""
     targets = {found.pk: found.target_id for found in objects}
     rows = KnownPoints.objects.filter(any_of("fink_object_id", targets))

@@ -6,10 +6,9 @@ import polars as pl
 from tom_dataproducts.models import PhotometryReducedDatum
 
 from tom_fink.decoding.decode import MESSAGE
-from tom_fink.models import FinkObject
 from tom_fink.store.bulk import insert, insert_missing, insert_or_correct
 from tom_fink.store.known import DIGEST, known_digests, newest_alerts, remember, with_digest
-from tom_fink.store.objects import Key
+from tom_fink.store.objects import Key, LockedObject
 
 UNIT = "AB mag"
 SOURCE = "Fink"
@@ -55,7 +54,7 @@ def with_brightness(detections: pl.DataFrame) -> pl.DataFrame:
 def store_photometry(
     detections: pl.DataFrame,
     alerts: pl.DataFrame,
-    objects: dict[Key, FinkObject],
+    objects: dict[Key, LockedObject],
     new_targets: Collection[int] = (),
 ) -> int:
     """Insert the points of these alerts that the database does not have; returns how many were offered.
@@ -71,7 +70,7 @@ def store_photometry(
 
 
 def linked_points(
-    detections: pl.DataFrame, alerts: pl.DataFrame, objects: dict[Key, FinkObject]
+    detections: pl.DataFrame, alerts: pl.DataFrame, objects: dict[Key, LockedObject]
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """All points of these alerts with their links and `digest`, and those of them that are not known."""
     origin = alerts.select(MESSAGE, "fink_object_id", "target_id", "survey", "url")
