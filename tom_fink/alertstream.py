@@ -13,6 +13,7 @@ from tom_fink.errors import ConfigurationError, MissingCredentials
 from tom_fink.kafka.options import StreamOptions, stream_options
 from tom_fink.stream.batch import Limits
 from tom_fink.stream.handlers import ANY_TOPIC, Handlers, alert_logger, alert_saver
+from tom_fink.stream.memory import share_one_heap
 from tom_fink.stream.reader import AlertReader
 from tom_fink.stream.sink import DatabaseSink
 
@@ -71,6 +72,7 @@ class FinkAlertStream(AlertStream):
         except ConfigurationError as error:
             logger.error("%s", error)
             return None
+        share_one_heap()
         self._reader = AlertReader(options, sink, limits or Limits(), patience_s)
         if self._stopped:
             self._reader.stop()

@@ -78,8 +78,9 @@ class StreamOptions:
             "fetch.message.max.bytes": 10_000_000,
             # What waits in memory before it is taken, and the brokers' answers on top of it. Where that is
             # little, librdkafka's pause of a second between a full queue and the next question is too long. And
-            # it reads one partition after the other then: with 8 MB some got nothing until others had no more.
-            "queued.max.messages.kbytes": 12_288,
+            # it reads one partition after the other then: with 8 MB some got nothing until others had no more. With
+            # less than a batch the reader waits for the rest of each, 12 ms with 12 MB.
+            "queued.max.messages.kbytes": 20_000,
             "fetch.max.bytes": 5_000_000,
             "fetch.queue.backoff.ms": 20,
             "client.id": "tom_fink",

@@ -1,7 +1,8 @@
 """Objects: found or made, locked for the batch, and their summaries kept up to date."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import astuple, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from operator import attrgetter
 from typing import Any
 
 import polars as pl
@@ -13,7 +14,6 @@ from tom_fink.store.lookups import any_of
 from tom_fink.store.times import Microseconds
 
 Key = tuple[str, str]  # (survey, object's key)
-UTC_US = pl.Datetime("us", "UTC")
 KEY = ["survey", "object_id"]
 TIMES = ["first_seen", "last_seen", "summary_at"]
 # Of the alert that speaks for the object
@@ -43,6 +43,18 @@ class LockedObject:
     band: str
     fink_class: str
 
+    def add(self, observed_us: int, speaking: Sequence[Any]) -> None:
+        """Count an alert, which may become the one that speaks for the object (SPEAKING)."""
+        self.alert_count += 1
+        if self.first_seen_us is None or observed_us < self.first_seen_us:
+            self.first_seen_us = observed_us
+        if self.last_seen_us is None or observed_us > self.last_seen_us:
+            self.last_seen_us = observed_us
+        mag_ab = speaking[SPEAKING.index("mag_ab")]
+        if self.summary_us is None or _rank(mag_ab, observed_us) > _rank(self.mag_ab, self.summary_us):
+            self.summary_us = observed_us
+            self.ra_deg, self.dec_deg, self.mag_ab, self.is_positive, self.band, self.fink_class = speaking
+
 
 ROW = {
     **dict.fromkeys(KEY, pl.String),
@@ -51,6 +63,7 @@ ROW = {
     "is_positive": pl.Boolean,
     **dict.fromkeys(("band", "fink_class"), pl.String),
 }
+_values = attrgetter(*(field.name for field in fields(LockedObject)))  # `astuple` copies each value, deeply
 COLUMNS = [*KEY, "pk", "target_id", "alert_count", *map(Microseconds, TIMES), *SPEAKING]
 
 
@@ -95,49 +108,19 @@ def _found(objects: QuerySet, keys: list[Key]) -> Iterator[Any]:
 
 
 def update_objects(alerts: pl.DataFrame, objects: Mapping[Key, LockedObject]) -> None:
-    """Write the objects' targets, and add new alerts to their summaries.
+    """Write the objects with their targets, their summaries with these new alerts in them."""
+    keys, observed_us = ["object_survey", "object_key"], pl.col("observed_at").dt.epoch("us")
+    rows = alerts.select(*keys, observed_us, *SPEAKING[:-2], pl.col("band").fill_null(""), "fink_class")
+    for survey, object_key, observed, *speaking in rows.iter_rows():
+        objects[survey, object_key].add(observed, speaking)
+    changed = pl.DataFrame([_values(found) for found in objects.values()], schema=ROW, orient="row")
+    rows = changed.drop("pk").with_columns(pl.col(TIMES).cast(pl.Datetime("us", "UTC")))
+    insert_or_update(FinkObject, rows, KEY, SUMMARY)
 
-    Which alert speaks for its object does not depend on the order in which they come: one with a brightness
-    before one without (a multi-messenger alert), then the newer, then the brighter.
+
+def _rank(mag_ab: float | None, observed_us: int) -> tuple:
+    """Which of two alerts speaks for the object, whatever order they come in.
+
+    One with a brightness before one without (a multi-messenger alert), then the newer, then the brighter.
     """
-    before = pl.DataFrame([astuple(found) for found in objects.values()], schema=ROW, orient="row")
-    of_object = alerts.select(
-        pl.col("object_survey").alias("survey"),
-        pl.col("object_key").alias("object_id"),
-        pl.col("observed_at").cast(UTC_US).alias("summary_at"),
-        *SPEAKING,
-    )
-    counted = of_object.group_by(KEY).agg(
-        pl.len().cast(pl.Int64).alias("alert_count"),
-        pl.col("summary_at").min().alias("first_seen"),
-        pl.col("summary_at").max().alias("last_seen"),
-    )
-    there = before.with_columns(pl.col(TIMES).cast(UTC_US))
-    candidates = [there.filter(pl.col("summary_at").is_not_null()), of_object]
-    speaking = (
-        pl.concat([each.select(*KEY, "summary_at", *SPEAKING) for each in candidates])
-        .sort(
-            pl.col("mag_ab").is_not_null(),
-            "summary_at",
-            -pl.col("mag_ab").fill_null(0.0),
-            descending=True,
-            maintain_order=True,
-        )
-        .unique(KEY, keep="first", maintain_order=True)
-    )
-    changed = (
-        there.select(*KEY, "target_id", "alert_count", "first_seen", "last_seen")
-        .join(counted, on=KEY, how="left", suffix="_new", maintain_order="left")
-        .join(speaking, on=KEY, how="left", maintain_order="left")
-        .select(
-            *KEY,
-            "target_id",
-            pl.col("alert_count") + pl.col("alert_count_new").fill_null(0),
-            pl.min_horizontal("first_seen", "first_seen_new"),
-            pl.max_horizontal("last_seen", "last_seen_new"),
-            "summary_at",
-            *SPEAKING[: SPEAKING.index("band")],
-            pl.col("band", "fink_class").fill_null(""),
-        )
-    )
-    insert_or_update(FinkObject, changed, KEY, SUMMARY)
+    return mag_ab is not None, observed_us, -(mag_ab or 0.0)
