@@ -1,8 +1,9 @@
 """The lines: what a figure is to reach, and the ratio under which the gate fails.
 
-The gate's lines are for ratios alone: a time would fail on a slower machine. They lie at two thirds to three quarters
-of what was measured when they were drawn (docs/performance.md): what a change may cost unnoticed, and what runs on a
-busy machine differ by.
+The gate's lines are for ratios alone: a time would fail on a slower machine. Ratios too differ between machines, as
+fastavro, COPY and the ORM do not gain by a faster one what the reader gains. So a line lies at two thirds to three quarters
+of what was measured where the ratio was lowest (docs/performance.md): what a change may cost unnoticed, and what runs on
+a busy machine differ by.
 """
 
 from dataclasses import dataclass
@@ -10,9 +11,10 @@ from dataclasses import dataclass
 from bench.findings import Finding, Findings
 
 AT_LEAST, AT_MOST = ">=", "<="
-COPY, COPY_OF_POINTS, ORM, FASTAVRO, EMPTY, ONE = (
+COPY, COPY_OF_POINTS, COPY_AND_IMAGES, ORM, FASTAVRO, EMPTY, ONE = (
     "COPY of all rows",
     "COPY of photometry alone",
+    "COPY of all rows, images into a file",
     "ORM, one by one",
     "fastavro, one by one",
     "empty database",
@@ -40,14 +42,14 @@ class Line:
 
 LINES = (
     #    case             figure      baseline  side     goal  gate
-    Line("decode lsst", "alerts/s", FASTAVRO, AT_LEAST, 8.0, 6.5),
-    Line("decode ztf", "alerts/s", FASTAVRO, AT_LEAST, 4.0, 2.5),
-    Line("backlog lsst", "rows/s", COPY, AT_LEAST, 0.60, 0.50),
-    Line("backlog ztf", "rows/s", COPY, AT_LEAST, 0.60, 0.42),
+    Line("decode lsst", "alerts/s", FASTAVRO, AT_LEAST, 8.0, 5.0),
+    Line("decode ztf", "alerts/s", FASTAVRO, AT_LEAST, 4.0, 2.0),
+    Line("backlog lsst", "rows/s", COPY, AT_LEAST, 0.60, 0.45),
+    Line("backlog ztf", "rows/s", COPY, AT_LEAST, 0.60, 0.33),
     Line("backlog lsst", "rows/s", ORM, AT_LEAST, 30, 30),
     Line("backlog ztf", "rows/s", ORM, AT_LEAST, 30, 30),
-    Line("steady lsst", "alerts/s", FASTAVRO, AT_LEAST, None, 6.2),
-    Line("steady ztf", "alerts/s", FASTAVRO, AT_LEAST, None, 0.9),
+    Line("steady lsst", "alerts/s", FASTAVRO, AT_LEAST, None, 4.0),
+    Line("steady ztf", "alerts/s", FASTAVRO, AT_LEAST, None, 0.7),
     Line("steady lsst", "alerts/s", ORM, AT_LEAST, None, 100),
     Line("steady ztf", "alerts/s", ORM, AT_LEAST, None, 20),
     Line("steady lsst", "alerts/s", "", AT_LEAST, 256, of_ratio=False),
