@@ -1,10 +1,14 @@
 """1, 2 and 4 readers in one group: on two cores that cannot be faster, but it must not cost more."""
 
+import signal
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from confluent_kafka import ConsumerGroupState, KafkaError, KafkaException
 
 from bench import sending
+from bench.errors import BenchError
 from bench.lines import ONE
 from bench.reading import (
     STARTS_WITHIN_S,
@@ -21,11 +25,13 @@ from bench.run import Run, first_alerts, further_alerts, unique
 from bench.sending import Alerts
 from bench.site import Ledger, Site
 from bench.usage import Readers
+from tests.services.processes import Process
 from tests.services.publishing import admin
 
 SURVEY = "ztf"
 WARM_UP = 50_000_000  # the first object of others than those measured
 WARM_UP_BATCHES = 3
+HELD_AT_MOST_S = 40  # librdkafka's session.timeout.ms is 45 s
 NOT_YET = (
     KafkaError.NOT_COORDINATOR,
     KafkaError.COORDINATOR_NOT_AVAILABLE,
@@ -45,7 +51,10 @@ def scale_out(run: Run) -> None:
     one = 0.0
     for count in (1, 2, 4):
         case = "1 reader" if count == 1 else f"{count} readers"
-        measured, waiting, deadlocks = _read(run, run.site(), count)
+        with (
+            run.machine.site() as site
+        ):  # deleted before the next: what files have in memory costs where it is new
+            measured, waiting, deadlocks = _read(run, site, count)
         run.note(case, measured)
         cpu = (measured.cpu.reader + measured.cpu.postgresql) / measured.alerts * 1000
         if count == 1:
@@ -60,7 +69,9 @@ def _read(run: Run, site: Site, count: int) -> tuple[Measured, float, int]:
     """What was measured, how many writers waited for a lock on average, how many deadlocks there were.
 
     The readers have their partitions and have stored some full batches before what is measured is sent: what a
-    process needs once, memory most of all, would count the more the more readers share the alerts.
+    process needs once, memory most of all, would count the more the more readers share the alerts. They stand still
+    while it is sent: more readers than the sender can keep busy would have smaller batches, and what a batch costs apart
+    from its alerts would count for more.
     """
     objects = run.sizes.scale_objects
     order = first_alerts(0, objects) + further_alerts(0, objects)
@@ -83,8 +94,9 @@ def _read(run: Run, site: Site, count: int) -> tuple[Measured, float, int]:
             sending.send(machine.kafka.address, first)
             expect(site, first)
             watch(site, readers, processes)
+            with _held(processes):
+                sending.send(machine.kafka.address, alerts)
             before, began = machine.cpu(readers), time.monotonic()
-            sending.send(machine.kafka.address, alerts)
             expect(site, alerts)
             watch(site, readers, processes, on_look)
             took_s, used = time.monotonic() - began, machine.cpu(readers) - before
@@ -96,6 +108,23 @@ def _read(run: Run, site: Site, count: int) -> tuple[Measured, float, int]:
     site.check()
     measured = Measured(len(alerts), alerts.points, took_s, used, readers)
     return measured, sum(waits) / len(waits), site.ask(DEADLOCKS)[0][0]
+
+
+@contextmanager
+def _held(processes: list[Process]) -> Iterator[None]:
+    """Readers that do nothing while the block runs, which is to be shorter than the group's patience with them."""
+    began = time.monotonic()
+    for process in processes:
+        process.popen.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.popen.send_signal(signal.SIGCONT)
+    if (held_s := time.monotonic() - began) > HELD_AT_MOST_S:
+        raise BenchError(
+            f"To send the alerts took {held_s:.0f} s: the group has given up its readers by then."
+        )
 
 
 def _has_members(run: Run, group: str, count: int) -> bool:

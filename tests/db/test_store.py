@@ -10,7 +10,7 @@ from django.db import DataError, connection
 from guardian.shortcuts import get_group_perms
 from tom_dataproducts.models import PhotometryReducedDatum
 from tom_targets.merge import target_merge
-from tom_targets.models import BaseTarget, TargetList, TargetName
+from tom_targets.models import BaseTarget, Target, TargetList, TargetName
 
 from tests.contents import shown_cutouts
 from tom_fink.cutouts import Cutout, CutoutKind, with_cutouts
@@ -331,6 +331,32 @@ def test_the_hook_runs_once_for_each_new_target(simulated_messages, settings):
     name, created, has_key, points = seen[0]
     assert (name, created, has_key) == (decode_one(messages[0])["objectId"], True, True)
     assert points > 0, "the hook sees the target with its light curve"
+
+
+def test_a_new_target_is_as_if_it_had_been_saved(simulated_messages):
+    """But for its position, its name and when it was made."""
+    own = {"id", "name", "ra", "dec", "created", "modified", "galactic_lng", "galactic_lat"}
+    saved = Target(name="by hand", type=Target.SIDEREAL, epoch=2000.0, permissions="PUBLIC")
+    saved.save()
+    before = datetime.now(UTC)
+    store_messages(of_object(simulated_messages)[:1])
+    made = BaseTarget.objects.exclude(pk=saved.pk).get()
+    assert before <= made.created == made.modified <= datetime.now(UTC)
+    columns = {field.attname for field in BaseTarget._meta.concrete_fields} - own
+    assert {name: getattr(made, name) for name in columns} == {name: getattr(saved, name) for name in columns}
+
+
+def changes(target, created):
+    """A hook of the site's own that saves the target, which runs it again."""
+    if created:
+        target.distance = 12.5
+        target.save()
+
+
+def test_the_hook_may_save_the_target(simulated_messages, settings):
+    settings.HOOKS = settings.HOOKS | {"target_post_save": f"{__name__}.changes"}
+    store_messages(of_object(simulated_messages)[:1])
+    assert BaseTarget.objects.get().distance == 12.5
 
 
 def test_extra_fields_get_their_default(simulated_messages, settings):

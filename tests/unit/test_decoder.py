@@ -19,6 +19,7 @@ import pytest
 
 from tests.mutations import long
 from tom_fink.decoding import decoder as decoder_module
+from tom_fink.decoding.child import NICER
 from tom_fink.decoding.decode import MAX_MESSAGE_BYTES, MESSAGE, Message, decode, decode_one
 from tom_fink.decoding.decoder import Decoder
 from tom_fink.decoding.exchange import Files
@@ -241,6 +242,14 @@ def test_one_process_serves_until_it_is_closed(good):
         decoder.read(good)  # as a batch may that was read ahead: nobody would end the process
     assert pid(decoder) is None
     assert sorted(os.listdir("/proc/self/fd")) == before
+
+
+def test_it_gives_way_to_the_process_that_stores(good):
+    with closing(Decoder()) as decoder:
+        decoder.read(good[:1])
+        assert os.getpriority(os.PRIO_PROCESS, pid(decoder)) == min(
+            19, os.getpriority(os.PRIO_PROCESS, 0) + NICER
+        )
 
 
 def test_it_loads_neither_django_nor_kafka(good):
