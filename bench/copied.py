@@ -26,9 +26,7 @@ class Copied:
 
     points_per_s: float  # rows of photometry, in the time that all tables take
     points_alone_per_s: float  # in the time that photometry takes
-    points_with_images_per_s: (
-        float  # in the time that all tables take, and the images in a plain file beside them
-    )
+    points_with_images_per_s: float  # in the time that all tables take, and the images in a file
     cpu_s_per_million: float  # of PostgreSQL, for a million rows of photometry and what belongs to them
 
 

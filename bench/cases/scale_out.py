@@ -51,9 +51,8 @@ def scale_out(run: Run) -> None:
     one = 0.0
     for count in (1, 2, 4):
         case = "1 reader" if count == 1 else f"{count} readers"
-        with (
-            run.machine.site() as site
-        ):  # deleted before the next: what files have in memory costs where it is new
+        # A site of its own, deleted before the next: its files take memory, and where that is new it costs time.
+        with run.machine.site() as site:
             measured, waiting, deadlocks = _read(run, site, count)
         run.note(case, measured)
         cpu = (measured.cpu.reader + measured.cpu.postgresql) / measured.alerts * 1000

@@ -25,7 +25,7 @@ SUMMARY = ["target_id", "alert_count", *TIMES, *SPEAKING]
 class LockedObject:
     """The row of a `FinkObject` that this transaction has locked, times in microseconds since 1970 (UTC).
 
-    Only the writer needs hundreds at once, and none of what a model can do, which takes ten times as long to make.
+    The writer has hundreds of them at once and needs none of what a model can do.
     """
 
     survey: str

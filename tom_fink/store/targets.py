@@ -24,56 +24,6 @@ J2000 = 2000.0  # `Target.epoch` is a Julian year
 BODIES_LOCK = 0x46696E6B  # "Fink"
 
 
-class NewTargets:
-    """Targets that are not in the database yet, inserted all at once where that does what `save` does.
-
-    `save` it is for a target model of the site's own, which has a table of its own, and where targets get extra fields
-    by default. A name is one target's alone.
-    """
-
-    def __init__(self, permission: str):
-        """permission: who may see them."""
-        self.by_name: dict[str, Target] = {}
-        self._made: list[Target] = []
-        self._needs_save = Target is not BaseTarget or any(
-            extra.get("default") is not None for extra in settings.EXTRA_FIELDS
-        )
-        now = datetime.now(UTC)
-        self._common = {"created": now, "modified": now, "permissions": permission}
-        self._rows: list[dict[str, Any]] = []
-        self._blank = {field.attname: field.get_default() for field in BaseTarget._meta.concrete_fields}
-
-    def make(self, fields: dict[str, Any]) -> Target:
-        """A target with these fields."""
-        row = self._common | fields
-        if self._needs_save:
-            target = Target(**row)
-        else:
-            # As rows of the database become targets: to ask each field of each one for its default takes four times
-            # as long.
-            values = self._blank | row
-            target = Target.from_db(connection.alias, list(values), list(values.values()))
-            target._state.adding = True
-        self._made.append(target)
-        self._rows.append(row)
-        return target
-
-    def insert(self) -> list[Target]:
-        """Insert them; returns those whose hook has still to run."""
-        if self._needs_save:
-            for target in self._made:
-                target.save()
-            return []
-        names = dict.fromkeys(name for row in self._rows for name in row)
-        columns = {name: [row.get(name, self._blank[name]) for row in self._rows] for name in names}
-        insert(Target, pl.DataFrame(columns))
-        made = Target.objects.filter(any_of("name", columns.get("name", [])))
-        keys = dict(made.values_list("name", "pk"))
-        for target in self._made:
-            target.pk, target._state.adding = keys[target.name], False
-        return self._made
-
-
 def assign_targets(
     alerts: pl.DataFrame, objects: Mapping[Key, LockedObject], permission: str | None = None
 ) -> list[Target]:
@@ -82,38 +32,32 @@ def assign_targets(
     permission: who may see the targets that are made; without, what FINK_TARGET_PERMISSION says. Returns the targets
     that were made and whose `target_post_save` hook has not run.
     """
-    without = [key for key, found in objects.items() if found.target_id is None]
-    if not without:  # as in most batches of a night: then there are no names to look for
-        _update_orbits(alerts, objects)
+    if all(found.target_id is not None for found in objects.values()):
+        _update_orbits(alerts, objects)  # as in most batches of a night: then there are no names to look for
         return []
-    object_key = ["object_survey", "object_key"]
-    first = alerts.unique(object_key, keep="first", maintain_order=True).join(
-        pl.DataFrame(without, schema=dict.fromkeys(object_key, pl.String), orient="row"),
-        on=object_key,
-        how="semi",
-        maintain_order="left",
-    )
-    rows = first.select(*object_key, "object_id", "body", "body_aliases", "ra_deg", "dec_deg", "orbit").rows(
-        named=True
-    )
+    first = alerts.unique(["object_survey", "object_key"], keep="first", maintain_order=True)
+    rows = first.select(
+        "object_survey", "object_key", "object_id", "body", "body_aliases", "ra_deg", "dec_deg", "orbit"
+    ).rows(named=True)
+    rows = [row for row in rows if objects[row["object_survey"], row["object_key"]].target_id is None]
     if any(row["body"] for row in rows) and connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [BODIES_LOCK])
     known = _targets_named({name for row in rows for name in _names(row)})
+    permission = permission or target_permission()
 
-    new = NewTargets(permission or target_permission())
+    made: dict[str, Target] = {}
     for row in rows:
         names = _names(row)
-        target = next(
-            (group[name] for group in (known, new.by_name) for name in names if name in group), None
-        )
+        target = next((group[name] for group in (known, made) for name in names if name in group), None)
         if target is None:
-            target = new.make(_fields(row))
+            target = Target(**_fields(row), permissions=permission)
         for name in names:
             if target.pk is None:
-                new.by_name.setdefault(name, target)
+                made.setdefault(name, target)
         row["target"] = target
-    unannounced = new.insert()
+    created = list({id(row["target"]): row["target"] for row in rows if row["target"].pk is None}.values())
+    unannounced = _insert(created)
     for row in rows:
         found = objects[row["object_survey"], row["object_key"]]
         found.target_id = row["target"].pk
@@ -151,6 +95,31 @@ def _fields(row: dict[str, Any]) -> dict[str, Any]:
     if row["body"] is not None:
         return {**fields, "type": Target.NON_SIDEREAL, **json.loads(row["orbit"] or "{}")}
     return {**fields, "type": Target.SIDEREAL, "ra": row["ra_deg"], "dec": row["dec_deg"], "epoch": J2000}
+
+
+def _insert(targets: list[Target]) -> list[Target]:
+    """Insert the targets; returns those whose hook has still to run.
+
+    All at once where that does what `save` does. `save` it is for a target model of the site's own, which
+    has a table of its own, and where targets get extra fields by default. A name is one target's alone.
+    """
+    needs_save = Target is not BaseTarget or any(
+        extra.get("default") is not None for extra in settings.EXTRA_FIELDS
+    )
+    if needs_save:
+        for target in targets:
+            target.save()
+        return []
+    now = datetime.now(UTC)
+    for target in targets:
+        target.created = target.modified = now
+    names = [field.attname for field in Target._meta.concrete_fields if not field.primary_key]
+    insert(Target, pl.DataFrame({name: [getattr(target, name) for target in targets] for name in names}))
+    made = Target.objects.filter(any_of("name", [one.name for one in targets]))
+    keys = dict(made.values_list("name", "pk"))
+    for target in targets:
+        target.pk, target._state.adding, target._state.db = keys[target.name], False, connection.alias
+    return targets
 
 
 def _store_aliases(rows: list[dict[str, Any]]) -> None:

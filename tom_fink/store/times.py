@@ -1,4 +1,4 @@
-"""Times as numbers: for each datetime of a row, psycopg and Django together take as long as for all else in it."""
+"""Times as numbers: in a profile of the reader, datetimes took most of the time in which rows come from psycopg."""
 
 from django.db.models import BigIntegerField, Func
 
