@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from tom_fink.stream import memory
+
 # Threads that hold memory at the same time, then what malloc_info(3) has to say
 THREADS = """
 import ctypes, sys, threading
@@ -41,7 +43,5 @@ def test_threads_share_one_heap(first, several):
 
 
 def test_another_library_is_left_as_it_is(monkeypatch):
-    from tom_fink.stream import memory
-
     monkeypatch.setattr(memory.ctypes, "CDLL", lambda _: object())
     memory.share_one_heap()

@@ -109,13 +109,13 @@ def _found(objects: QuerySet, keys: list[Key]) -> Iterator[Any]:
 
 def update_objects(alerts: pl.DataFrame, objects: Mapping[Key, LockedObject]) -> None:
     """Write the objects with their targets, their summaries with these new alerts in them."""
-    keys, observed_us = ["object_survey", "object_key"], pl.col("observed_at").dt.epoch("us")
-    rows = alerts.select(*keys, observed_us, *SPEAKING[:-2], pl.col("band").fill_null(""), "fink_class")
-    for survey, object_key, observed, *speaking in rows.iter_rows():
-        objects[survey, object_key].add(observed, speaking)
-    changed = pl.DataFrame([_values(found) for found in objects.values()], schema=ROW, orient="row")
-    rows = changed.drop("pk").with_columns(pl.col(TIMES).cast(pl.Datetime("us", "UTC")))
-    insert_or_update(FinkObject, rows, KEY, SUMMARY)
+    told = alerts.with_columns(pl.col("observed_at").dt.epoch("us"), pl.col("band").fill_null(""))
+    told = told.select("object_survey", "object_key", "observed_at", *SPEAKING)
+    for survey, object_key, observed_us, *speaking in told.iter_rows():
+        objects[survey, object_key].add(observed_us, speaking)
+    rows = pl.DataFrame([_values(found) for found in objects.values()], schema=ROW, orient="row")
+    times = pl.col(TIMES).cast(pl.Datetime("us", "UTC"))
+    insert_or_update(FinkObject, rows.drop("pk").with_columns(times), KEY, SUMMARY)
 
 
 def _rank(mag_ab: float | None, observed_us: int) -> tuple:
