@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from django.db import connection
@@ -12,6 +13,7 @@ from tests.services.needs import DEADLINE_S, wait_until
 from tom_fink.conf import cutout_file
 
 ROOT = Path(__file__).resolve().parents[2]
+QUIET_S = 2.5  # a reader's batch takes half a second, its sign of life comes every ten
 
 
 class Process:
@@ -36,6 +38,18 @@ class Process:
             lambda: f"{text!r} in:\n{self.said[-3000:]}",
         )
         assert text in self.said, f"it ended without saying so:\n{self.said[-3000:]}"
+
+    def until_it_is_quiet(self) -> None:
+        """Wait until it has said nothing for a while: a reader hangs in the database then."""
+        said, since = self.said, time.monotonic()
+
+        def is_quiet() -> bool:
+            nonlocal said, since
+            if self.said != said:
+                said, since = self.said, time.monotonic()
+            return time.monotonic() - since > QUIET_S
+
+        wait_until(is_quiet, lambda: self.said)
 
     def until_it_ends(self, seconds: float = DEADLINE_S) -> int:
         """Wait for its end; its status."""

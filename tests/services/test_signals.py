@@ -29,7 +29,6 @@ pytestmark = [pytest.mark.services, pytest.mark.timeout(420)]
 ALERTS, PARTITIONS = 2000, 4
 WITHIN_S = 10.0
 AT_ONCE_S = 2.0
-QUIET_S = 2.5  # a batch takes half a second, a sign of life comes every ten
 
 
 @pytest.fixture(scope="module")
@@ -86,19 +85,6 @@ def stop(reader: Process, number: int = signal.SIGTERM) -> float:
     return took_s
 
 
-def until_it_is_quiet(reader: Process) -> None:
-    """Wait until the reader has said nothing for a while: it hangs in the database."""
-    said, since = reader.said, time.monotonic()
-
-    def is_quiet() -> bool:
-        nonlocal said, since
-        if reader.said != said:
-            said, since = reader.said, time.monotonic()
-        return time.monotonic() - since > QUIET_S
-
-    wait_until(is_quiet, lambda: reader.said)
-
-
 def assert_read_to_the_end(kafka, topic: str, group: str, command) -> None:
     """Another reader gets the partitions and reads the rest; nothing is lost, nothing twice."""
     ends = broker_ends(kafka.address, topic)
@@ -140,7 +126,7 @@ def test_a_signal_ends_the_reader_in_time(kafka, postgres, topic, group, command
             case "the database":
                 reader.until_it_says("is kept; tried again")
             case "the database's answer" | "everything":
-                until_it_is_quiet(reader)
+                reader.until_it_is_quiet()
             case "the broker":
                 reader.until_it_says("cannot be reached, trying again")
         took_s = stop(reader, number)
@@ -160,7 +146,7 @@ def test_a_second_signal_ends_the_reader_at_once(kafka, postgres, topic, group, 
     reader.until_it_says("Batch of")
     children = psutil.Process(reader.popen.pid).children()
     with postgres.frozen():
-        until_it_is_quiet(reader)
+        reader.until_it_is_quiet()
         reader.popen.send_signal(number)
         reader.until_it_says("ending after the batch in hand")
         began = time.monotonic()

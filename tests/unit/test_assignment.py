@@ -7,6 +7,7 @@ from tom_fink.errors import StoreUnavailable
 from tom_fink.gaps import Gap
 from tom_fink.kafka.options import StreamOptions
 from tom_fink.store.batch import Outcome
+from tom_fink.stream.commits import Commits
 from tom_fink.stream.reader import AlertReader
 from tom_fink.stream.waiting import GivenBack, Waiting
 
@@ -48,8 +49,9 @@ class Broker:
         return self.low, 1000
 
     def commit(self, offsets, asynchronous):
+        assert asynchronous, "a broker that is away would be waited for without end"
         self.commits += [(p.partition, p.offset) for p in offsets]
-        return []
+        self.on_commit(None, offsets)
 
 
 class Found:
@@ -105,6 +107,8 @@ def reader_of(sink: Sink, low=0, partitions=1) -> tuple[AlertReader, Broker]:
     reader = AlertReader(StreamOptions("127.0.0.1:1", "group", (TOPIC,)), sink)
     broker = Broker(reader.assignment.on_assign, low)
     reader._waiting = Waiting(broker, lambda: reader.assignment.has_changed, reader._on_message_error, 60)
+    reader._commits = Commits(broker, "127.0.0.1:1", reader._waiting, reader._on_error)
+    broker.on_commit = reader._commits.on_answer
     reader._consumer = broker
     broker.on_assign(broker, [TopicPartition(TOPIC, number) for number in range(partitions)])
     reader.assignment.has_changed = False  # as at the beginning of each turn

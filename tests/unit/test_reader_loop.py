@@ -4,9 +4,10 @@ import threading
 from collections import Counter
 
 import pytest
+from confluent_kafka import KafkaError
 
 from tom_fink.decoding.decode import Message
-from tom_fink.errors import DecoderError, StoreUnavailable
+from tom_fink.errors import DecoderError, StoreUnavailable, StreamError
 from tom_fink.kafka.options import StreamOptions
 from tom_fink.store.batch import Fate, Outcome
 from tom_fink.stream import reader as reader_module
@@ -77,6 +78,8 @@ class Sink:
         self.told, self.on_store, self.on_decode = [], on_store, on_decode
         self.decoding = {}  # by first offset: set when decoding has begun
         self.decoded = []  # first offsets
+        self.told_commits = []
+        self.are_confirmed = True
         self.streams = 1
 
     def decode(self, messages):
@@ -97,6 +100,15 @@ class Sink:
 
     def commit(self, messages: list[Message]):
         self.told.append(("commit", messages[0].offset, len(messages)))
+
+    def look(self):
+        self.told_commits.append("look")
+
+    def forget(self):
+        self.told_commits.append("forget")
+
+    def complain_if_late(self):
+        pass
 
     def beat(self, ends):
         pass
@@ -222,12 +234,17 @@ def test_partitions_that_change_while_it_reads_leave_what_is_in_hand_to_be_read_
         stored.append(list(sink.told))
         reader.assignment.has_changed, reader.assignment.unsettled = True, ["a partition"]
 
+    def look():
+        assert not reader.assignment.has_changed, "what another reader may have is not sent again"
+
     stored, sink, broker = [], Sink(), Broker(12, at={meanwhile: rebalance})
+    sink.look = look
     reader = reader_of(sink, broker, monkeypatch, messages=12, idle_s=None)
     settling(reader, broker, [] if meanwhile < 8 else [(0, 4)], monkeypatch)
     reader._read(broker)
     assert stored == [three_steps((0, 4)) if meanwhile == 9 else []]
     assert sink.told == three_steps((0, 4), (4, 4), (8, 4)), "nothing of before the change is stored"
+    assert sink.told_commits == ["forget"]
 
 
 def test_partitions_that_change_while_the_store_is_away_do_the_same(monkeypatch):
@@ -313,3 +330,49 @@ def test_an_error_in_decoding_ahead_comes_when_its_turn_comes(monkeypatch):
     with pytest.raises(DecoderError):
         reader._read(broker)
     assert sink.told == three_steps((0, 4))
+
+
+class Unconfirmed(Sink):
+    """Commits whose last answer comes with a poll, or never."""
+
+    def __init__(self, broker: Broker, polls: float):
+        super().__init__()
+        self.are_confirmed, self.polls = False, 0
+        broker.poll = lambda timeout: self.polled(polls)
+
+    def polled(self, needed: float) -> None:
+        self.polls += 1
+        self.are_confirmed = self.polls >= needed
+
+
+def test_in_the_end_the_last_offsets_are_waited_for(monkeypatch):
+    broker = Broker(0)
+    sink = Unconfirmed(broker, polls=200)
+    monkeypatch.setattr(reader_module, "CONFIRM_WITHIN_S", 0.0)
+    reader_of(sink, broker, monkeypatch)._confirm()
+    assert (sink.polls, sink.told_commits) == (200, ["look"] * 200)
+
+
+def test_a_reader_that_is_to_stop_does_not_wait_long_for_them(monkeypatch):
+    broker = Broker(0)
+    sink = Unconfirmed(broker, polls=float("inf"))
+    monkeypatch.setattr(reader_module, "CONFIRM_WITHIN_S", 0.01)
+    reader = reader_of(sink, broker, monkeypatch)
+    reader.stop()
+    reader._confirm()
+    assert sink.polls > 0
+
+
+def test_partitions_that_change_in_the_end_have_no_answer_to_be_waited_for(monkeypatch):
+    broker = Broker(0)
+    reader = reader_of(Unconfirmed(broker, polls=float("inf")), broker, monkeypatch)
+    reader.assignment.has_changed = True
+    reader._confirm()
+
+
+def test_a_refusal_in_the_end_is_raised(monkeypatch):
+    broker = Broker(0)
+    reader = reader_of(Unconfirmed(broker, polls=float("inf")), broker, monkeypatch)
+    broker.poll = lambda timeout: reader._on_error(KafkaError(KafkaError._AUTHENTICATION))
+    with pytest.raises(StreamError, match="refuses the reader"):
+        reader._confirm()

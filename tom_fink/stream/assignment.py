@@ -87,19 +87,16 @@ class Assignment:
             starts.append(start)
         return starts
 
-    def commit(self, consumer: Consumer, starts: list[Start], *, new: bool) -> None:
-        """Commit where the reader starts, in the partitions that are new to the group or in the others.
+    def offsets(self, starts: list[Start], *, new: bool) -> list[TopicPartition]:
+        """Where the reader starts, in the partitions that are new to the group or in the others; to be committed.
 
-        Raises `KafkaException`. Of a new group this comes first of all: else a reader that starts at the
-        end and stops before the first alert would start at the new end next time, and miss what came
-        between. Of others it comes last, when the ledger has what was lost.
+        Of a new group this comes first of all: else a reader that starts at the end and stops before the first
+        alert would start at the new end next time, and miss what came between. Of others it comes last,
+        when the ledger has what was lost.
         """
-        chosen = [
+        return [
             place for place, start in zip(self._places(starts), starts, strict=True) if start.is_new == new
         ]
-        for answer in consumer.commit(offsets=chosen, asynchronous=False) if chosen else ():
-            if answer.error:
-                raise KafkaException(answer.error)
 
     def settle(self, consumer: Consumer, starts: list[Start]) -> None:
         """Begin to read there."""

@@ -1,8 +1,8 @@
 """Reads a stream: poll a batch, decode it, store it, commit its offsets, in that order and never another.
 
-The offsets are committed by hand, synchronously, after the rows. A crash between any two steps
-brings the messages again, and storing them again changes nothing. While a batch is stored, the next
-one is decoded; batches are stored and committed one after the other.
+The offsets are committed by hand, after the rows. A crash between any two steps brings the messages
+again, and storing them again changes nothing. While a batch is stored, the next one is decoded; batches
+are stored and committed one after the other.
 """
 
 import logging
@@ -38,7 +38,9 @@ BATCH_BYTES = 18_000_000
 BATCH_AGE_S = 1.0
 TAKEN_AT_ONCE = 20  # messages, between two looks at whether there is something else to do
 LOOK_S = 0.02  # between two looks at whether the batch in hand is decoded
-CLOSE_WITHIN_S = 5.0
+# A reader that is to stop has five seconds, see `Supervisor`.
+CONFIRM_WITHIN_S = 1.0  # the last offsets
+CLOSE_WITHIN_S = 3.0
 JOINING_S = 15.0  # a group takes a few seconds to give out its partitions; that is not silence
 BEAT_S = 10.0
 # A member that does not poll for so long is thrown out. To store a batch takes seconds; what takes minutes is
@@ -99,6 +101,7 @@ class AlertReader:
             "auto.offset.reset": "error",  # where to start is the assignment's to decide
             "log_level": 0,
             "error_cb": self._on_error,
+            "on_commit": lambda error, answers: self._commits.on_answer(error, answers),
         }
         try:
             consumer = self._consumer = Consumer(
@@ -112,7 +115,7 @@ class AlertReader:
             on_message_error=self._on_message_error,
             give_up_after_s=self.give_up_after_s,
         )
-        self._commits = Commits(consumer, self.options.url, self._waiting, self._on_commit_error)
+        self._commits = Commits(consumer, self.options.url, self._waiting, self._on_error)
         try:
             consumer.subscribe(
                 self.options.subscription(),
@@ -120,6 +123,7 @@ class AlertReader:
                 on_revoke=self.assignment.on_revoke,
             )
             self._read(consumer)
+            self._confirm()
         finally:
             self._close(consumer)
         return self.total
@@ -131,7 +135,9 @@ class AlertReader:
             wanted = self._wanted(in_hand)
             if wanted <= 0 and in_hand is None:
                 return
-            self.assignment.has_changed = False
+            if self.assignment.has_changed:
+                self._commits.forget()
+                self.assignment.has_changed = False
             try:
                 if in_hand and (wanted <= 0 or self.assignment.unsettled):
                     # Where partitions are to be settled, the ledger must have what they gave so far.
@@ -142,6 +148,8 @@ class AlertReader:
                 batch = self._poll(consumer, wanted, in_hand)
                 if self._refusal:
                     raise self._refusal
+                if not self.assignment.has_changed:
+                    self._commits.look()
                 following = InHand(batch, self.sink.decode) if batch.messages else None
                 if in_hand and not self.assignment.has_changed:
                     self._process(in_hand)
@@ -152,6 +160,7 @@ class AlertReader:
             self._beat()
             if in_hand:
                 continue
+            self._commits.complain_if_late()
             if (idle_s := time.monotonic() - self._last_news) >= (self.limits.idle_s or float("inf")):
                 logger.info("No alert for %.0f s: the reader ends, as it was told.", idle_s)
                 return
@@ -178,7 +187,7 @@ class AlertReader:
             places = [(p.topic, p.partition) for p in assignment.unsettled]
             accounted = self._waiting.insist(lambda: self.sink.positions(places), "The ledger")
             starts = assignment.ask(consumer, accounted)
-            assignment.commit(consumer, starts, new=True)
+            self._commits.insist(assignment.offsets(starts, new=True))
             found = dict(zip(places, starts, strict=True))
             begins = {place: start.gap.start if start.gap else start.offset for place, start in found.items()}
             made_anew = {place for place, start in found.items() if start.is_made_anew}
@@ -186,7 +195,7 @@ class AlertReader:
             gaps = [start.gap for start in starts if start.gap]
             if gaps:
                 self._enter_gaps(gaps)
-            assignment.commit(consumer, starts, new=False)
+            self._commits.insist(assignment.offsets(starts, new=False))
             assignment.settle(consumer, starts)
             self._last_news, self._next_beat = time.monotonic(), 0.0
         except KafkaException as error:
@@ -261,6 +270,22 @@ class AlertReader:
         except (StoreUnavailable, ArchiveError) as error:
             self._complaints.say("beat", "%s Nothing waits to be stored.", error)
 
+    def _confirm(self) -> None:
+        """Wait until the broker has taken the last offsets; not for long if the reader is to stop.
+
+        It would do no harm if they got lost: the messages would be read again, and found in the database.
+        """
+        asked = time.monotonic()
+        while not (self._commits.are_confirmed or self.assignment.has_changed):
+            if self._stop.is_set() and time.monotonic() - asked > CONFIRM_WITHIN_S:
+                return
+            self._waiting.poll(LOOK_S)
+            if self._refusal:
+                raise self._refusal
+            self._commits.look()
+            self._commits.complain_if_late()
+            self._beat()
+
     def _close(self, consumer: Consumer) -> None:
         """Leave the group; not for longer than `CLOSE_WITHIN_S`, which a broker that is away would have it wait."""
         closing = threading.Thread(target=consumer.close, name="close", daemon=True)
@@ -278,10 +303,6 @@ class AlertReader:
         else:
             reason = error.str() + hint(error.str(), self.options.survey)
             self._complaints.say("broker", "%s cannot be reached, trying again: %s", self.options.url, reason)
-
-    def _on_commit_error(self, error: KafkaError) -> None:
-        self._on_error(error)
-        self._beat()  # it may take long, and the reader is not stuck
 
     def _on_message_error(self, found: KafkaMessage) -> None:
         error = found.error()

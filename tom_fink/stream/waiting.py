@@ -63,10 +63,18 @@ class Waiting:
             if left_s <= 0:
                 self._consumer.resume(self._consumer.assignment())
                 return
-            found = self._consumer.poll(min(left_s, SLICE_S))
-            if found is None:
-                continue
-            if not found.error():
-                raise RuntimeError("A paused partition gave a message.")  # it would be lost
-            self._on_message_error(found)
+            self._poll(min(left_s, SLICE_S))
         raise GivenBack
+
+    def poll(self, seconds: float) -> None:
+        """Poll once without taking messages; the partitions stay paused."""
+        self._consumer.pause(self._consumer.assignment())
+        self._poll(seconds)
+
+    def _poll(self, seconds: float) -> None:
+        found = self._consumer.poll(seconds)
+        if found is None:
+            return
+        if not found.error():
+            raise RuntimeError("A paused partition gave a message.")  # it would be lost
+        self._on_message_error(found)
