@@ -18,6 +18,7 @@ from tom_fink.decoding.decode import Message, decode_one
 from tom_fink.errors import BadMessage
 from tom_fink.models import Alert, FinkObject, RejectedMessage, Topic, TopicAlert
 from tom_fink.store import alerts as alerts_module
+from tom_fink.store import batch as batch_module
 from tom_fink.store import store_messages, store_records
 
 pytestmark = pytest.mark.django_db
@@ -283,6 +284,47 @@ def test_a_deleted_list_is_made_again_and_a_deleted_target_stays_away(simulated_
     )
 
 
+def test_a_known_alert_in_a_further_topic_lists_the_target_that_was_just_made_anew(simulated_messages):
+    first, second = of_object(simulated_messages)[:2]
+    store_messages([first])
+    BaseTarget.objects.all().delete()
+    store_messages([replace(first, topic="fink_another_ztf"), second])
+    made = BaseTarget.objects.get()
+    assert TargetList.objects.get(name="fink_another_ztf").targets.get() == made
+    assert TargetList.objects.get(name=first.topic).targets.get() == made
+
+
+def test_alerts_that_another_reader_stores_meanwhile_are_known(simulated_messages, monkeypatch, caplog):
+    """After this one has looked for them, and before it has locked their objects."""
+    messages = of_object(simulated_messages)
+    look, overtakes = batch_module.known_alerts, []
+
+    def known_alerts(alerts):
+        known = look(alerts)
+        if not overtakes:
+            overtakes.append(None)
+            overtakes[0] = store_messages(messages[:2])
+        return known
+
+    monkeypatch.setattr(batch_module, "known_alerts", known_alerts)
+    outcome = store_messages([replace(message, topic="fink_another_ztf") for message in messages])
+    assert (overtakes[0].stored, overtakes[0].duplicate) == (2, 0)
+    assert (outcome.stored, outcome.duplicate) == (len(messages) - 2, 2)
+    assert "one by one" not in caplog.text
+    assert FinkObject.objects.get().alert_count == Alert.objects.count() == len(messages)
+    assert Topic.objects.get(name="fink_another_ztf").deliveries.count() == len(messages)
+
+
+def test_a_batch_that_nobody_overtakes_looks_for_its_alerts_once(simulated_messages, monkeypatch):
+    look, looks = batch_module.known_alerts, []
+    monkeypatch.setattr(
+        batch_module, "known_alerts", lambda alerts: looks.append(alerts.height) or look(alerts)
+    )
+    store_messages(simulated_messages)
+    store_messages(simulated_messages)
+    assert len(looks) == 2
+
+
 def test_alerts_follow_when_targets_are_merged(simulated_messages):
     """TOM Toolkit's merge deletes the second target and keeps its name as an alias of the first."""
     messages = of_object(simulated_messages)[:2]
@@ -402,7 +444,7 @@ def test_what_the_database_refuses_is_rejected_alone(simulated_messages, monkeyp
     def choosy(alerts):
         if refused in set(alerts["object_id"]):
             raise DataError("value too long")
-        insert(alerts)
+        return insert(alerts)
 
     monkeypatch.setattr("tom_fink.store.batch.store_alerts", choosy)
     messages = [m for m in simulated_messages if m.topic == "fink_sn_candidates_ztf"][:20]

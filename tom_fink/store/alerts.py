@@ -6,9 +6,11 @@ import polars as pl
 
 from tom_fink.models import Alert
 from tom_fink.store.bulk import insert
+from tom_fink.store.keys import reserved_keys
 from tom_fink.store.lookups import any_of
 from tom_fink.store.times import Microseconds
 
+ALERT = ["survey", "alert_id"]
 COPIED = (
     "survey", "alert_id", "object_id", "fink_object_id", "target_id", "observed_at", "ra_deg", "dec_deg", "mag_ab",
     "mag_err", "flux_njy", "flux_err_njy", "is_positive", "fink_class", "fink_values", "url", "broker_end_at",
@@ -36,14 +38,23 @@ def known_alerts(alerts: pl.DataFrame) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=LINKS | {"observed_at": pl.Int64}, orient="row").cast(LINKS)
 
 
-def without_known(alerts: pl.DataFrame) -> pl.DataFrame:
-    """Those of the alerts that the database does not have."""
-    return alerts.join(known_alerts(alerts), on=["survey", "alert_id"], how="anti", maintain_order="left")
+def without(alerts: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
+    """Those of the alerts that are not among the known ones."""
+    return alerts.join(known, on=ALERT, how="anti", maintain_order="left")
 
 
-def store_alerts(alerts: pl.DataFrame) -> None:
-    """Insert alerts that the database does not have, linked by `fink_object_id` and `target_id`."""
-    rows = alerts.sort("survey", "alert_id").select(
-        *COPIED, pl.col("band").fill_null(""), pl.lit(datetime.now(UTC)).alias("stored_at")
+def store_alerts(alerts: pl.DataFrame) -> pl.DataFrame:
+    """Insert alerts that the database does not have, linked by `fink_object_id` and `target_id`.
+
+    Returns what links them to the rest (columns: LINKS).
+    """
+    keys = pl.Series("alert_pk", reserved_keys(Alert, alerts.height), pl.Int64)
+    stored = alerts.sort(ALERT).with_columns(keys)
+    rows = stored.select(
+        pl.col("alert_pk").alias("id"),
+        *COPIED,
+        pl.col("band").fill_null(""),
+        pl.lit(datetime.now(UTC)).alias("stored_at"),
     )
     insert(Alert, rows)
+    return stored.select(pl.col(name).cast(dtype) for name, dtype in LINKS.items())

@@ -13,11 +13,11 @@ from django.db import DataError, IntegrityError, transaction
 from tom_fink.decoding.decode import MESSAGE, Message, decode, frame_of_records
 from tom_fink.errors import BadMessage
 from tom_fink.frames import Tidy
-from tom_fink.store.alerts import known_alerts, store_alerts, without_known
+from tom_fink.store.alerts import ALERT, known_alerts, store_alerts, without
 from tom_fink.store.bulk import prefer_indexes
 from tom_fink.store.cutouts import cutouts_kept
 from tom_fink.store.found import adopt, brought_by_search
-from tom_fink.store.objects import lock_objects, update_objects, with_links
+from tom_fink.store.objects import alert_counts, lock_objects, update_objects, with_links, with_targets
 from tom_fink.store.photometry import store_photometry
 from tom_fink.store.rejected import Rejection, store_rejected
 from tom_fink.store.targets import announce, assign_targets
@@ -168,19 +168,24 @@ def _write(tidy: Tidy, messages: list[Message]) -> Outcome:
     )
     topics = topics_named(alerts.unique("topic").select("topic", "survey").rows())
 
-    arrived = alerts.unique(["survey", "alert_id"], keep="first", maintain_order=True)
-    new = without_known(arrived)
-    searched = brought_by_search(arrived, new)
-    objects = lock_objects(pl.concat([new, searched]))
-    unknown = without_known(new)  # another reader or a search may have stored some while this one waited
-    if searched.height or unknown.height < new.height:
+    arrived = alerts.unique(ALERT, keep="first", maintain_order=True)
+    counts = alert_counts(arrived)
+    known = known_alerts(arrived)
+    unknown = without(arrived, known)
+    searched = brought_by_search(arrived, unknown)
+    objects = lock_objects(pl.concat([unknown, searched]), counts)
+    # Another reader or a search may have stored some while this one waited.
+    is_overtaken = any(found.alert_count != counts.get(key, 0) for key, found in objects.items())
+    if is_overtaken:
+        known = known_alerts(arrived)
+        unknown = without(unknown, known)
+    if is_overtaken or searched.height:
         searched = brought_by_search(arrived, unknown)
     with cutouts_kept(pl.concat([unknown, searched]), objects):
         created = assign_targets(unknown, objects)
         unknown = with_links(unknown, objects)
-        store_alerts(unknown)
-        stored = known_alerts(arrived)
-        add_to_lists(alerts, stored, topics, unknown)
+        stored = store_alerts(unknown)
+        add_to_lists(alerts, pl.concat([with_targets(known, objects), stored]), topics, unknown)
         told = unknown
         if searched.height:
             searched = with_links(searched, objects).filter(pl.col("target_id").is_not_null())

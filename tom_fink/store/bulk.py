@@ -109,14 +109,12 @@ def _insert(
                 copy(cursor, f"{table} ({columns})", part, fields)
             else:
                 # COPY knows no conflicts. This table lives as long as the connection: to make one for each
-                # batch would fill the catalogues of PostgreSQL with dead rows.
+                # batch would fill the catalogues of PostgreSQL with dead rows. An earlier part of this transaction
+                # may have left some in it. TRUNCATE would make a new file each time.
                 chosen = f"SELECT {columns} FROM"
-                cursor.execute(
-                    f"CREATE TEMPORARY TABLE IF NOT EXISTS {new} ON COMMIT DELETE ROWS "
-                    f"AS {chosen} {table} WITH NO DATA"
-                )
-                # What an earlier part of this transaction left. TRUNCATE would make a new file each time.
-                cursor.execute(f"DELETE FROM {new}")  # noqa: S608 - a name of ours
+                made = f"{new} ON COMMIT DELETE ROWS AS {chosen} {table} WITH NO DATA"
+                emptied = f"DELETE FROM {new}"  # noqa: S608 - a name of ours
+                cursor.execute(f"CREATE TEMPORARY TABLE IF NOT EXISTS {made}; {emptied}")
                 copy(cursor, f"{new} ({columns})", part, fields)
                 cursor.execute(f"INSERT INTO {table} ({columns}) {chosen} {new} {suffix}")
             written += cursor.rowcount
@@ -124,8 +122,15 @@ def _insert(
 
 
 def _written_fields(model: type[Model], rows: pl.DataFrame) -> list[Field]:
-    """The model's fields but for the key that the database counts. Raises ValueError for a column of none."""
-    fields = [field for field in model._meta.concrete_fields if not isinstance(field, AutoField)]
+    """The model's fields, but for a key that the database counts where the rows have none.
+
+    Raises ValueError for a column of none.
+    """
+    fields = [
+        field
+        for field in model._meta.concrete_fields
+        if field.attname in rows.columns or not isinstance(field, AutoField)
+    ]
     if unknown := set(rows.columns) - {field.attname for field in fields}:
         raise ValueError(f"{model.__name__} has no {', '.join(sorted(unknown))}.")
     return fields

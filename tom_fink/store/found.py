@@ -18,17 +18,16 @@ from tom_targets.models import BaseTarget, TargetList, TargetName
 from tom_fink.decoding.decode import MESSAGE
 from tom_fink.frames import DETECTIONS, Tidy
 from tom_fink.models import Alert, FinkObject
-from tom_fink.store.alerts import known_alerts, store_alerts, without_known
+from tom_fink.store.alerts import ALERT, known_alerts, store_alerts, without
 from tom_fink.store.bulk import insert_missing, prefer_indexes
 from tom_fink.store.cutouts import cutouts_kept
 from tom_fink.store.known import remember_more
-from tom_fink.store.objects import Key, LockedObject, lock_objects, update_objects, with_links
+from tom_fink.store.objects import Key, LockedObject, lock_objects, update_objects, with_links, with_targets
 from tom_fink.store.photometry import insert_points, linked_points
 from tom_fink.store.targets import announce, assign_targets
 from tom_fink.store.topics import add_to_lists, topics_named
 
 NO_TOPIC = ""
-ALERT = ["survey", "alert_id"]
 MAX_ALIAS = TargetName._meta.get_field("name").max_length
 
 
@@ -68,12 +67,11 @@ def store_found(
         arrived = _arrived(tidy.alerts)
         topics = topics_named([(topic, arrived["survey"].first())]) if topic else {}
         objects = lock_objects(arrived)
-        new = without_known(arrived)
+        known = known_alerts(arrived)
         created = assign_targets(arrived, objects, permission)
         linked = with_links(arrived, objects)
-        new = linked.join(new.select(ALERT), on=ALERT, how="semi", maintain_order="left")
-        store_alerts(new)
-        stored = known_alerts(arrived)
+        new = without(linked, known)
+        stored = pl.concat([with_targets(known, objects), store_alerts(new)])
         if topics:
             # The alert's own topic stays empty: no message has brought it, nor told its history.
             add_to_lists(arrived.with_columns(pl.lit(topic).alias("topic")), stored, topics, new)

@@ -1,6 +1,6 @@
 """Objects: found or made, locked for the batch, and their summaries kept up to date."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from operator import attrgetter
 from typing import Any
@@ -67,17 +67,27 @@ _values = attrgetter(*(field.name for field in fields(LockedObject)))  # `astupl
 COLUMNS = [*KEY, "pk", "target_id", "alert_count", *map(Microseconds, TIMES), *SPEAKING]
 
 
-def lock_objects(alerts: pl.DataFrame) -> dict[Key, LockedObject]:
+def alert_counts(alerts: pl.DataFrame) -> dict[Key, int]:
+    """How many alerts the database has of each object of these alerts that it has; nothing is locked.
+
+    Whoever stores alerts counts them in the same transaction: an object that has the same number when it is locked
+    has the same alerts.
+    """
+    counted = _found(FinkObject.objects.values_list(*KEY, "alert_count"), _keys(alerts))
+    return {(survey, object_id): count for survey, object_id, count in counted}
+
+
+def lock_objects(alerts: pl.DataFrame, there: Collection[Key] | None = None) -> dict[Key, LockedObject]:
     """The objects of these alerts, made where new, each locked until the transaction ends.
 
     First what is missing is inserted, then all are locked, each in the order of the keys: two readers
     never hold what the other waits for. Locking the known ones before inserting the others would break
-    that order.
+    that order. there: those that the database has, if that is known already.
     """
-    keys = sorted(alerts.unique(["object_survey", "object_key"]).select("object_survey", "object_key").rows())
+    keys = _keys(alerts)
     if not keys:
         return {}
-    known = set(_found(FinkObject.objects.values_list(*KEY), keys))
+    known = alert_counts(alerts) if there is None else there
     missing = [key for key in keys if key not in known]
     insert_missing(FinkObject, pl.DataFrame(missing, schema=KEY, orient="row"))
     # no_key, because a delivery of another reader may refer to an object that it does not lock itself.
@@ -96,6 +106,20 @@ def with_links(alerts: pl.DataFrame, objects: Mapping[Key, LockedObject]) -> pl.
     }
     links = pl.DataFrame(rows, schema=schema, orient="row")
     return alerts.join(links, on=["object_survey", "object_key"], how="left", maintain_order="left")
+
+
+def with_targets(stored: pl.DataFrame, objects: Mapping[Key, LockedObject]) -> pl.DataFrame:
+    """Alerts that the database had (alerts.LINKS) with the targets that their objects, where locked, have now."""
+    if stored.is_empty():
+        return stored
+    rows = [(found.pk, found.target_id) for found in objects.values()]
+    targets = pl.DataFrame(rows, schema={"fink_object_id": pl.Int64, "target_id": pl.Int64}, orient="row")
+    return stored.update(targets, on="fink_object_id")
+
+
+def _keys(alerts: pl.DataFrame) -> list[Key]:
+    """The keys of the objects of these alerts, sorted."""
+    return sorted(alerts.unique(["object_survey", "object_key"]).select("object_survey", "object_key").rows())
 
 
 def _found(objects: QuerySet, keys: list[Key]) -> Iterator[Any]:

@@ -14,6 +14,7 @@ from tom_targets.models import BaseTarget, Target, TargetName
 from tom_fink.conf import target_permission
 from tom_fink.models import Alert
 from tom_fink.store.bulk import insert
+from tom_fink.store.keys import reserved_keys
 from tom_fink.store.lookups import any_of
 from tom_fink.store.objects import Key, LockedObject
 
@@ -113,12 +114,12 @@ def _insert(targets: list[Target]) -> list[Target]:
     now = datetime.now(UTC)
     for target in targets:
         target.created = target.modified = now
-    names = [field.attname for field in Target._meta.concrete_fields if not field.primary_key]
+    for target, key in zip(targets, reserved_keys(Target, len(targets)), strict=True):
+        target.pk = key
+    names = [field.attname for field in Target._meta.concrete_fields]
     insert(Target, pl.DataFrame({name: [getattr(target, name) for target in targets] for name in names}))
-    made = Target.objects.filter(any_of("name", [one.name for one in targets]))
-    keys = dict(made.values_list("name", "pk"))
     for target in targets:
-        target.pk, target._state.adding, target._state.db = keys[target.name], False, connection.alias
+        target._state.adding, target._state.db = False, connection.alias
     return targets
 
 
