@@ -3,11 +3,12 @@
 from collections import Counter
 from dataclasses import dataclass
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from django.apps import apps
 from tom_dataproducts.models import PhotometryReducedDatum
 from tom_targets.models import BaseTarget, TargetList, TargetName
 
+from tests.services.needs import wait_until
 from tom_fink.models import (
     Alert,
     DelayHour,
@@ -110,12 +111,27 @@ def broker_ends(address: str, *topics: str) -> dict[tuple[str, int], int]:
         found = {}
         for topic in topics:
             for number in consumer.list_topics(topic, timeout=10).topics[topic].partitions:
-                _, high = consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=10)
-                if high:
+                if high := _end(consumer, TopicPartition(topic, number)):
                     found[topic, number] = high
         return found
     finally:
         consumer.close()
+
+
+def _end(consumer: Consumer, place: TopicPartition) -> int:
+    """Where a partition ends. A broker that has just started answers before it leads its partitions: asked again."""
+    found: list[int] = []
+
+    def is_told() -> bool:
+        try:
+            found.append(consumer.get_watermark_offsets(place, timeout=10)[1])
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.NOT_LEADER_FOR_PARTITION:
+                raise
+        return bool(found)
+
+    wait_until(is_told, f"the end of {place.topic} [{place.partition}]")
+    return found[0]
 
 
 def group_offsets(address: str, group: str, *topics: str) -> dict[tuple[str, int], int]:
