@@ -33,17 +33,31 @@ def full_topic(kafka, unique) -> str:
 
 @contextmanager
 def unanswered(kafka, postgres, reader: Process) -> Iterator[None]:
-    """The broker stands still from before the reader sends the offsets of a batch that it has in hand."""
+    """The broker stands still, and the reader has sent it the offsets of a batch since."""
     reader.until_it_says("Reading ")
     broker = psutil.Process(kafka._process.pid)
     with postgres.frozen():
         reader.until_it_is_quiet()
         broker.suspend()
+        batches = reader.said.count("Batch of")
     try:
+        wait_until(lambda: reader.said.count("Batch of") > batches, lambda: reader.said[-3000:])
         yield
     finally:
         if broker.is_running():
             broker.resume()
+
+
+@contextmanager
+def dead_with_its_question(kafka, postgres, reader: Process) -> Iterator[None]:
+    """The broker has died without an answer, and the reader has said so."""
+    with unanswered(kafka, postgres, reader):
+        kafka.kill()
+        try:
+            reader.until_it_says("cannot be reached, trying again")
+            yield
+        finally:
+            kafka.start()
 
 
 def assert_read_to_the_end(kafka, topic: str, reader: Process) -> None:
@@ -62,27 +76,16 @@ def test_a_reader_goes_on_when_a_broker_is_back_that_died_with_its_question(
     kafka, postgres, full_topic, command
 ):
     reader = command("readstreams")
-    with unanswered(kafka, postgres, reader):
-        reader.until_it_says("Batch of")
-        kafka.kill()
-        try:
-            reader.until_it_says("cannot be reached, trying again")
-        finally:
-            kafka.start()
+    with dead_with_its_question(kafka, postgres, reader):
+        assert reader.popen.poll() is None
     assert_read_to_the_end(kafka, full_topic, reader)
 
 
 def test_a_reader_ends_though_a_broker_died_with_its_question(kafka, postgres, full_topic, command):
     reader = command("readstreams")
-    with unanswered(kafka, postgres, reader):
-        reader.until_it_says("Batch of")
-        kafka.kill()
-        try:
-            reader.until_it_says("cannot be reached, trying again")
-            assert reader.end() == 0
-            assert "does not finish its batch" not in reader.said, "it was stored"
-        finally:
-            kafka.start()
+    with dead_with_its_question(kafka, postgres, reader):
+        assert reader.end() == 0
+        assert "does not finish its batch" not in reader.said, "it was stored"
     assert_read_to_the_end(kafka, full_topic, command("readstreams"))
 
 
